@@ -1,0 +1,381 @@
+"""A recipe: everything that defines a training except the seed.
+
+A hyperparameter is one field of `Recipe`. Its `Knob` says what it means and what it may be; the
+form, the command line, the check of a file and the table of runs all read it from there.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.datasets import DATASETS
+from core.errors import UserError
+from core.knobs import Knob, checked, log_ticks, parsed
+from core.models import MODELS
+
+TRAINING_VERSION = 1
+"""Raised with each change of the code that makes the same recipe and seed give other weights."""
+
+
+def _knob(default: Any, label: str, help: str, group: str, **more: Any) -> Any:
+    return field(default=default, metadata={"knob": Knob(label, help, group, **more)})
+
+
+def _has(name: str) -> Callable[[Any], bool]:
+    return lambda recipe: name in MODELS[recipe.model].fields
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train a classifier; immutable, checked when it is made.
+
+    Raises:
+        UserError: a value of the wrong type, out of its bounds, or two that don't go together.
+    """
+
+    # Data
+    dataset: str = _knob("shapes", "Data set", "The images to learn from.", "Data", main=True)
+    image_size: int = _knob(
+        32,
+        "Image size",
+        "Images of a folder are cropped to a square and resized to this many pixels a side.",
+        "Data",
+        low=24,
+        high=96,
+        step=8,
+        unit="px",
+        applies=lambda r: r.dataset.startswith("folder:"),
+    )
+    normalisation: str = _knob(
+        "dataset",
+        "Normalisation",
+        "What is subtracted from each channel and what it is divided by: the data set's own mean and "
+        "standard deviation, 0.5 and 0.5, or nothing (values stay between 0 and 1).",
+        "Data",
+        choices=("dataset", "half", "none"),
+    )
+    validation_share: float = _knob(
+        0.2,
+        "Validation share",
+        "The part of the training images that is set aside at random, to judge with while training.",
+        "Data",
+        low=0.05,
+        high=0.5,
+        step=0.05,
+    )
+
+    # Model
+    model: str = _knob(
+        "baseline", "Model", "The network to train.", "Model", choices=tuple(MODELS), main=True
+    )
+    width: float = _knob(
+        0.125,
+        "Width",
+        "Multiplies the number of channels of every convolution: 1 is the report's network, 0.125 "
+        "trains on a laptop. Half the width is about a quarter of the work.",
+        "Model",
+        low=0.03125,
+        high=2,
+        ticks=(0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0),
+        unit="×",
+        main=True,
+    )
+    activation: str = _knob(
+        "relu",
+        "Activation",
+        "The non-linear function after each convolution. The report tried GELU in place of ReLU and "
+        "saw no gain.",
+        "Model",
+        choices=("relu", "gelu"),
+    )
+    dropout: float = _knob(
+        0.5,
+        "Dropout",
+        "The share of features before the last layer that is switched off at random in each training step.",
+        "Model",
+        low=0,
+        high=0.9,
+        step=0.05,
+        applies=_has("dropout"),
+    )
+
+    # Learning
+    epochs: int = _knob(
+        4,
+        "Epochs",
+        "How often the training goes through all its images.",
+        "Learning",
+        low=1,
+        high=200,
+        ticks=(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 50, 60, 80, 100, 150, 200),
+        main=True,
+    )
+    learning_rate: float = _knob(
+        0.003,
+        "Learning rate",
+        "How far one step moves the weights. Too high: the loss jumps or becomes infinite; too low: "
+        "it hardly falls.",
+        "Learning",
+        low=1e-6,
+        high=10,
+        ticks=log_ticks(-5, 0),
+        main=True,
+    )
+    batch_size: int = _knob(
+        32,
+        "Batch size",
+        "How many images one step looks at. Larger batches need fewer steps and more memory.",
+        "Learning",
+        low=1,
+        high=4096,
+        ticks=(8, 16, 32, 64, 128, 256, 512, 1024),
+        unit="images",
+        main=True,
+    )
+    optimizer: str = _knob(
+        "sgd",
+        "Optimiser",
+        "The rule that turns gradients into steps: SGD with momentum, Adam, or AdamW.",
+        "Learning",
+        choices=("sgd", "adam", "adamw"),
+    )
+    momentum: float = _knob(
+        0.9,
+        "Momentum",
+        "How much of the last step is kept in the next one.",
+        "Learning",
+        low=0,
+        high=0.99,
+        step=0.01,
+        applies=lambda r: r.optimizer == "sgd",
+    )
+    weight_decay: float = _knob(
+        0.0,
+        "Weight decay",
+        "Pulls every weight towards 0 a little in each step, which works against overfitting.",
+        "Learning",
+        low=0,
+        high=1,
+        ticks=(0.0, *log_ticks(-5, -1)),
+    )
+    schedule: str = _knob(
+        "constant",
+        "Schedule",
+        "How the learning rate changes: constant, or lowered when the validation loss stops falling "
+        "(plateau).",
+        "Learning",
+        choices=("constant", "plateau"),
+    )
+    plateau_factor: float = _knob(
+        0.5,
+        "Plateau factor",
+        "What the learning rate is multiplied by on a plateau.",
+        "Learning",
+        low=0.05,
+        high=0.95,
+        step=0.05,
+        applies=lambda r: r.schedule == "plateau",
+    )
+    plateau_patience: int = _knob(
+        5,
+        "Plateau patience",
+        "How many epochs without a lower validation loss are accepted before the learning rate falls.",
+        "Learning",
+        low=0,
+        high=50,
+        step=1,
+        unit="epochs",
+        applies=lambda r: r.schedule == "plateau",
+    )
+
+    # Augmentation
+    flip: bool = _knob(
+        False, "Flip", "Each training image is mirrored left to right with probability 0.5.", "Augmentation"
+    )
+    rotation: float = _knob(
+        0.0,
+        "Rotation",
+        "Each training image is turned by a random angle up to this many degrees either way.",
+        "Augmentation",
+        low=0,
+        high=180,
+        step=5,
+        unit="°",
+    )
+    shift: int = _knob(
+        0,
+        "Shift",
+        "Each training image is moved by up to this many pixels; the border is filled by reflection.",
+        "Augmentation",
+        low=0,
+        high=8,
+        step=1,
+        unit="px",
+    )
+    brightness: float = _knob(
+        0.0,
+        "Brightness",
+        "Brightness is multiplied by a random factor between 1 − this and 1 + this.",
+        "Augmentation",
+        low=0,
+        high=1,
+        step=0.05,
+    )
+    contrast: float = _knob(
+        0.0,
+        "Contrast",
+        "Contrast is multiplied by a random factor between 1 − this and 1 + this.",
+        "Augmentation",
+        low=0,
+        high=1,
+        step=0.05,
+    )
+    saturation: float = _knob(
+        0.0,
+        "Saturation",
+        "Saturation is multiplied by a random factor between 1 − this and 1 + this.",
+        "Augmentation",
+        low=0,
+        high=1,
+        step=0.05,
+    )
+    hue: float = _knob(
+        0.0,
+        "Hue",
+        "Colours are turned around the colour circle by a random part of it, up to this, either way.",
+        "Augmentation",
+        low=0,
+        high=0.5,
+        step=0.05,
+        unit="turns",
+    )
+    cutout: int = _knob(
+        0,
+        "Cutout",
+        "A random square of this many pixels a side is greyed out in each training image.",
+        "Augmentation",
+        low=0,
+        high=24,
+        step=2,
+        unit="px",
+    )
+
+    # Machine
+    precision: str = _knob(
+        "auto",
+        "Precision",
+        "The number format of the arithmetic. bf16 is about twice as fast as fp32 where the hardware "
+        "has it; auto takes it there.",
+        "Machine",
+        choices=("auto", "fp32", "bf16"),
+    )
+    log_every: int = _knob(
+        300,
+        "Log every",
+        "After how many steps loss and accuracy on the training images are written down.",
+        "Machine",
+        low=1,
+        high=10_000,
+        ticks=(1, 5, 10, 25, 50, 100, 200, 300, 500, 1000),
+        unit="steps",
+        changes_result=False,
+    )
+
+    def __post_init__(self) -> None:
+        for name, knob in KNOBS.items():
+            object.__setattr__(self, name, checked(name, knob, KINDS[name], getattr(self, name)))
+        kind = self.dataset.partition(":")[0]
+        if kind not in DATASETS:
+            raise UserError(
+                f"There is no data set called {self.dataset!r}: choose one of {', '.join(DATASETS)}."
+            )
+        if kind != "folder" and self.image_size != 32:
+            raise UserError(f"{kind} has images of 32 × 32 pixels only: leave image_size at 32.")
+        smallest = MODELS[self.model].smallest_px
+        if self.image_size < smallest:
+            raise UserError(f"The {self.model} network needs images of at least {smallest} pixels a side.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by name, in order; `Recipe.from_dict` takes it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """The recipe of a file or a link; fields that are missing have their defaults.
+
+        Raises:
+            UserError: a field that does not exist, or a value that is not valid.
+        """
+        for name in values:
+            _known(name)
+        return cls(**values)
+
+    def changed(self, settings: list[str]) -> "Recipe":
+        """This recipe with "field=value" texts applied, as they are typed on the command line.
+
+        Raises:
+            UserError: no "=" in a text, no such field, or a value that is not valid.
+        """
+        values = {}
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if not equals:
+                raise UserError(f"Write a setting as field=value, not {setting!r}.")
+            values[name] = parsed(name, _known(name), KINDS[name], text)
+        return dataclasses.replace(self, **values)
+
+    def digest(self, data_fingerprint: str) -> str:
+        """What names this recipe on these images: 16 hexadecimal digits.
+
+        Covers the content of the data set (not its place), the training version and each field
+        that can change the result here: momentum counts under SGD only.
+        """
+        values = {name: getattr(self, name) for name in applying_fields(self) if KNOBS[name].changes_result}
+        del values["dataset"]
+        whole = {"version": TRAINING_VERSION, "data": data_fingerprint, **values}
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+
+
+KNOBS: dict[str, Knob] = {item.name: item.metadata["knob"] for item in dataclasses.fields(Recipe)}
+KINDS: dict[str, type] = {item.name: item.type for item in dataclasses.fields(Recipe)}
+
+
+def applying_fields(recipe: Recipe) -> list[str]:
+    """The names of the fields that do something in this recipe, in order."""
+    return [name for name, knob in KNOBS.items() if knob.applies(recipe)]
+
+
+def differences(recipe: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two recipes differ, with the value of each; fields that do nothing in both left out."""
+    names = {*applying_fields(recipe), *applying_fields(other)}
+    pairs = {name: (getattr(recipe, name), getattr(other, name)) for name in KNOBS if name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def in_words(recipe: Recipe) -> str:
+    """A line that tells recipes apart in a table: "baseline × 0.125, SGD 0.003, batch 32, 4 epochs"."""
+    augmented = [
+        name for name, knob in KNOBS.items() if knob.group == "Augmentation" and getattr(recipe, name)
+    ]
+    parts = [
+        f"{recipe.model} × {recipe.width:g}",
+        f"{_OPTIMIZER_TITLES[recipe.optimizer]} {recipe.learning_rate:g}",
+        f"batch {recipe.batch_size}",
+        "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
+    ]
+    return ", ".join(parts + (["augmented"] if augmented else []))
+
+
+_OPTIMIZER_TITLES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+
+
+def _known(name: str) -> Knob:
+    if name not in KNOBS:
+        close = difflib.get_close_matches(name, KNOBS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"fields are {', '.join(KNOBS)}."
+        raise UserError(f"A recipe has no field called {name!r}: {hint}")
+    return KNOBS[name]

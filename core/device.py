@@ -1,0 +1,112 @@
+"""Where and with what a run computes: device, precision, threads, and the record of it."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.config import Recipe
+from core.errors import UserError
+from core.machine import cores, threads_for
+from core.paths import ROOT
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device and the number format that a run uses."""
+
+    device: torch.device
+    precision: str  # "fp32" or "bf16"
+
+    def autocast(self) -> torch.autocast:
+        """bf16 arithmetic where it was chosen; weights and sums stay fp32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def choose_compute(recipe: Recipe) -> Compute:
+    """CUDA, else Apple's MPS, else the CPU; `TENFOLD_DEVICE` overrides.
+
+    "auto" precision is bf16 where the hardware computes in it (elsewhere it is emulated, and slower
+    than fp32); MPS stays at fp32.
+
+    Raises:
+        UserError: `TENFOLD_DEVICE` names a device that this machine lacks.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    wanted = os.environ.get("TENFOLD_DEVICE", "")
+    if wanted and not available.get(wanted):
+        usable = ", ".join(name for name, there in available.items() if there)
+        raise UserError(f"TENFOLD_DEVICE asks for {wanted!r}, which is not here: choose one of {usable}.")
+    name = wanted or next(name for name, there in available.items() if there)
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if _fast_bf16(name) else "fp32"
+    return Compute(torch.device(name), precision)
+
+
+def prepare_process(recipe: Recipe) -> None:
+    """Fix the number of threads and ask for deterministic algorithms; before any tensor is made."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic cuBLAS needs
+    torch.set_num_threads(threads_for(recipe))
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def passport(compute: Compute, data_fingerprint: str) -> dict[str, Any]:
+    """What a result depends on beside recipe and seed: the same passport, the same weights."""
+    return {
+        "device": compute.device.type,
+        "device_name": _device_name(compute.device),
+        "precision": compute.precision,
+        "threads": torch.get_num_threads(),
+        "cores": cores(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "commit": _commit(),
+        "data_fingerprint": data_fingerprint,
+    }
+
+
+def _fast_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
+    return False
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple GPU ({platform.processor()})"
+    return _cpu_name()
+
+
+def _cpu_name() -> str:
+    if sys.platform == "linux":
+        from pathlib import Path
+
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    """The commit of the code, with "+" where files differ from it; empty outside a git checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

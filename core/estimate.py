@@ -1,0 +1,102 @@
+"""How long a training would take on this machine, told before it starts.
+
+From runs that finished here with the same network, batch and number format, if there are any; else
+from a short probe (`core.probe`) that timed a few sizes of network. No torch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import Recipe
+from core.events import Finished
+from core.layers import totals
+from core.locks import is_held
+from core.models import MODELS
+from core.paths import read_json
+from core.store import RunStore
+
+PROBE_WIDTHS = (0.0625, 0.125, 0.25, 0.5, 1.0)
+START_SECONDS = 6.0
+"""Process, torch, images: what passes before the first step; about 5 s on two cores."""
+
+FORWARD_SHARE = 1 / 3
+"""What an image costs that is only judged: a backward pass is twice a forward pass."""
+
+_SPEED_FIELDS = ("model", "width", "activation", "batch_size", "image_size", "precision")
+_AUGMENTATION_FIELDS = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds from Start to the end, and what that rests on: "earlier runs" or "a short probe"."""
+
+    seconds: float
+    source: str
+
+
+def estimate(store: RunStore, recipe: Recipe, classes: int, train: int, test: int) -> Estimate | None:
+    """How long one run takes alone on this machine; None before anything was measured.
+
+    Args:
+        train, test: images of the data set, the training images before the split.
+    """
+    speed, source = _learned_speed(store, recipe), "earlier runs"
+    if speed is None:
+        speed, source = _probed_speed(store, recipe, classes), "a short probe"
+    if speed is None:
+        return None
+    validation = train * recipe.validation_share
+    images = recipe.epochs * (train - validation + validation * FORWARD_SHARE) + test * FORWARD_SHARE
+    return Estimate(START_SECONDS + images / speed, source)
+
+
+def _learned_speed(store: RunStore, recipe: Recipe) -> float | None:
+    """Images a second of the newest finished run that computed the same thing."""
+    for run in store.runs():
+        other = run.spec.recipe
+        if _work(other) == _work(recipe) and isinstance(end := run.history().end, Finished):
+            return end.images_per_second
+    return None
+
+
+def _work(recipe: Recipe) -> tuple[Any, ...]:
+    augmented = any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS)
+    return (*(getattr(recipe, name) for name in _SPEED_FIELDS), augmented)
+
+
+def _probed_speed(store: RunStore, recipe: Recipe, classes: int) -> float | None:
+    """Between the probed networks, in proportion on logarithmic scales; beyond them, by their ends."""
+    probe = read_json(probe_path(store)) or {}
+    points = sorted((point["multiply_adds"], point["images_per_second"]) for point in probe.get("points", []))
+    if not points:
+        return None
+    work, speed = np.array(points).T
+    _, wanted = totals(MODELS[recipe.model].describe(recipe, classes))
+    found = float(np.exp(np.interp(np.log(wanted), np.log(work), np.log(speed))))
+    if wanted > work[-1]:
+        found *= work[-1] / wanted
+    if any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS):
+        found = 1 / (1 / found + probe.get("augmentation_seconds", 0.0))
+    return found
+
+
+def probe_path(store: RunStore) -> Path:
+    return store.folder / ".speed.json"
+
+
+def probe_lock(store: RunStore) -> Path:
+    return store.folder / ".speed.lock"
+
+
+def probed_device(store: RunStore) -> str | None:
+    """On what a run would compute, in words, as far as the probe has told."""
+    return (read_json(probe_path(store)) or {}).get("device_name")
+
+
+def worth_probing(store: RunStore) -> bool:
+    """Whether a probe is unfinished, nobody is at it, and no training would disturb it or be disturbed."""
+    points = (read_json(probe_path(store)) or {}).get("points", [])
+    return len(points) < len(PROBE_WIDTHS) and not is_held(probe_lock(store)) and not store.queue()

@@ -1,0 +1,71 @@
+"""What a model says of images that it does not learn from: logits, loss, accuracy, temperature."""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.device import Compute
+
+BATCH_SIZE = 500
+"""Images at once; any size gives the same figures, this one is fast and fits small memories."""
+
+
+@torch.inference_mode()
+def logits(model: nn.Module, images: Tensor, normalise: "Normalise", compute: Compute) -> Tensor:
+    """(n, classes) float32 for (n, 3, h, w) uint8; leaves the model in evaluation mode."""
+    model.eval()
+    outputs = []
+    for batch in images.split(BATCH_SIZE):
+        with compute.autocast():
+            outputs.append(model(normalise(scale(batch))).float())
+    return torch.cat(outputs)
+
+
+def scale(images: Tensor) -> Tensor:
+    """uint8 to float32 between 0 and 1."""
+    return images.float() / 255
+
+
+class Normalise:
+    """Subtract a mean and divide by a deviation, channel by channel; gives channels_last memory."""
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray, device: torch.device) -> None:
+        self.mean, self.std = mean, std
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, dtype=torch.float32, device=device).view(1, 3, 1, 1)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return ((images - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+
+
+def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats and share of right answers; NaN for no images."""
+    if not len(labels):
+        return float("nan"), float("nan")
+    loss = functional.cross_entropy(outputs, labels)
+    return loss.item(), (outputs.argmax(1) == labels).float().mean().item()
+
+
+def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:
+    """The number that logits are divided by for the lowest loss on these images.
+
+    Args:
+        outputs: (n, classes) logits of validation images.
+        labels: (n,) their classes.
+
+    Returns:
+        Between 0.05 and 20; 1 where there are no images or the logits are not finite.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+    """
+    if not len(labels) or not np.isfinite(outputs).all():
+        return 1.0
+    scores, targets = torch.from_numpy(outputs).double(), torch.from_numpy(labels)
+
+    def loss(log_temperature: float) -> float:
+        return functional.cross_entropy(scores / np.exp(log_temperature), targets).item()
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,94 @@
+"""What a run's events add up to: its curves, its passport and its end, read as they grow."""
+
+from pathlib import Path
+
+from core.events import EpochEnd, Event, Failed, Finished, Started, Step, from_line
+
+
+class History:
+    """The events of one run so far. `read_new` costs only what was appended since the last call.
+
+    After an interruption a run goes on from a checkpoint: steps and epochs after it were lost with
+    the worker and come again, so they are dropped here when the resuming `Started` is read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.started: Started | None = None
+        self.launches = 0
+        self.steps: list[Step] = []
+        self.epochs: list[EpochEnd] = []
+        self.end: Finished | Failed | None = None
+
+    def read_new(self) -> bool:
+        """Read whole new lines; a half-written last one waits for the next call. True if any came."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return False
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            event = from_line(line)
+            if event is not None:
+                self._take(event)
+        return bool(whole)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.started, self.end = event, None
+            self.launches += 1
+            self.steps = [step for step in self.steps if step.epoch <= event.resumed_from]
+            self.epochs = [epoch for epoch in self.epochs if epoch.epoch <= event.resumed_from]
+        elif isinstance(event, Step):
+            self.steps.append(event)
+        elif isinstance(event, EpochEnd):
+            self.epochs.append(event)
+        elif isinstance(event, Finished | Failed):
+            self.end = event
+
+
+def read_history(path: Path) -> History:
+    """The whole history of a run, read once."""
+    history = History(path)
+    history.read_new()
+    return history
+
+
+def log_lines(history: History) -> list[str]:
+    """What happened, a line each, for people; test figures left out, which are covered elsewhere."""
+    lines = []
+    if started := history.started:
+        facts = started.passport
+        lines.append(
+            f"started on {facts['device_name']}, {facts['precision']}, {facts['threads']} CPU thread(s), "
+            f"torch {facts['torch']}: {started.train_images:,} training and "
+            f"{started.validation_images:,} validation images, {started.steps_per_epoch:,} steps an epoch"
+        )
+        if started.resumed_from:
+            lines.append(
+                f"went on after epoch {started.resumed_from}; taken up {history.launches} times in all"
+            )
+    events = sorted(
+        [*history.steps, *history.epochs], key=lambda event: (event.step, isinstance(event, EpochEnd))
+    )
+    for event in events:
+        if isinstance(event, Step):
+            lines.append(
+                f"  step {event.step:6,}  training loss {event.loss:.4f}  accuracy {event.accuracy:.2%}"
+            )
+        else:
+            lines.append(
+                f"epoch {event.epoch} in {event.train_seconds:.1f} s, {event.images_per_second:,.0f} images/s, "
+                f"learning rate {event.learning_rate:g}: "
+                f"training loss {event.train_loss:.4f} accuracy {event.train_accuracy:.2%}, "
+                f"validation loss {event.validation_loss:.4f} accuracy {event.validation_accuracy:.2%}"
+            )
+    if isinstance(history.end, Finished):
+        lines.append(f"finished after {history.end.train_seconds:.1f} s of training")
+    elif isinstance(history.end, Failed):
+        lines.append(f"ended: {history.end.message}")
+    return lines

@@ -1,0 +1,43 @@
+"""What a page starts: the training of a recipe with a seed, and the probe of the machine before it."""
+
+from core.config import Recipe
+from core.datasets import source
+from core.detached import spawn
+from core.errors import UserError
+from core.estimate import worth_probing
+from core.executors import executor
+from core.store import Run, RunStore
+
+
+def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tuple[Run, bool]:
+    """Have a recipe trained with a seed, unless it was already, or is on its way.
+
+    Args:
+        again: make a new attempt beside one that has ended.
+
+    Returns:
+        The run, and whether it was made by this call; one that was not may have ended long ago.
+
+    Raises:
+        UserError: the images are not prepared yet, or the folder of runs can't be written to.
+    """
+    fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
+    if fingerprint is None:
+        raise UserError("The images of this data set are not prepared yet: prepare them first.")
+    run, created = store.open(recipe, seed, fingerprint, again)
+    if not run.state().ended:
+        executor().start(store, [run])
+    return run, created
+
+
+def find(store: RunStore, recipe: Recipe, seed: int) -> Run | None:
+    """The run that would answer `start` without training anything new, if there is one."""
+    fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
+    return store.find(recipe.digest(fingerprint), seed) if fingerprint else None
+
+
+def begin_probe(store: RunStore) -> None:
+    """Time this machine in the background, once, and not while it trains."""
+    if worth_probing(store):
+        store.folder.mkdir(parents=True, exist_ok=True)
+        spawn("core.probe", str(store.folder), log=store.folder / ".speed.log")

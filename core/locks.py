@@ -1,0 +1,58 @@
+"""OS file locks: who holds one is alive, however its process ends.
+
+A process id proves nothing (it is reused, and a zombie still has one); a lock of the kernel goes
+with its process. Locks are advisory and local to one machine or to a file system that supports
+`flock`.
+"""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+
+class FileLock:
+    """An exclusive lock on a file, held until `release` or the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self, patience_seconds: float = 1.0) -> bool:
+        """Take the lock; False if somebody else kept it all the while.
+
+        Needs some patience even where nobody trains: `is_held` touches the lock for microseconds.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return False
+                time.sleep(0.02)
+            else:
+                self._descriptor = descriptor
+                return True
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_held(path: Path) -> bool:
+    """Whether some living process holds the lock on this file right now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,309 @@
+"""Runs as folders: one folder a run, one writer a file, and a state that is derived, never stored.
+
+runs/ID/run.json            recipe, seed, digest: written once, with the folder
+        events.jsonl        what happened; the worker appends
+        checkpoint-0003.pt  immutable, named after its epoch; the worker keeps the two newest
+        weights.pt          the trained state dict     predictions.npz   logits and labels
+        progress.json       the heartbeat              worker.log        what the worker printed
+        lock                held by the living worker  runner.json       launches, failure
+        cancel, pause       markers: a person's wishes
+        looks.jsonl         each time that test figures were looked at
+runs/.queue/ID              an empty file for each run that somebody asked to be trained
+"""
+
+import contextlib
+import enum
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from core.config import Recipe
+from core.errors import UserError
+from core.events import Event, Failed, Finished, Progress, from_line
+from core.history import History, read_history
+from core.locks import is_held
+from core.paths import read_json, sync_folder, write_json
+
+FORMAT = 1
+"""Of the run folder; a folder with a higher one comes from a newer Tenfold and is left alone."""
+
+QUEUE = ".queue"
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class RunState(enum.StrEnum):
+    """What a person is told about a run."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    RESUMING = "resuming"  # its worker died, or the machine was off; it is about to go on
+    PAUSED = "paused"
+    INTERRUPTED = "interrupted"  # and nobody asked for it to go on
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    CANCELLED = "stopped"
+
+    @property
+    def active(self) -> bool:
+        """Whether something is still going to happen by itself."""
+        return self in (
+            RunState.QUEUED,
+            RunState.STARTING,
+            RunState.RUNNING,
+            RunState.STOPPING,
+            RunState.RESUMING,
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return self in (RunState.FINISHED, RunState.DIVERGED, RunState.FAILED)
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether training it again would end the same way, so that it counts as the answer."""
+        return self in (RunState.FINISHED, RunState.DIVERGED)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run is: one training of a recipe with one seed. `attempt` counts "train again"."""
+
+    recipe: Recipe
+    seed: int
+    digest: str
+    data_fingerprint: str
+    attempt: int
+    created: float
+
+
+class Run:
+    """One run folder. Cheap to make; everything is read when asked for."""
+
+    def __init__(self, folder: Path, spec: RunSpec) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.spec = spec
+
+    @property
+    def events_path(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "worker.log"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.folder / "lock"
+
+    @property
+    def queued(self) -> bool:
+        """Whether somebody asked for it to be trained, and it has not ended since."""
+        return (self.folder.parent / QUEUE / self.id).exists()
+
+    def state(self) -> RunState:
+        """Derived from the last event, the worker's lock, the markers and the runner's note."""
+        end = self._last_event()
+        if isinstance(end, Finished):
+            return RunState.FINISHED
+        if isinstance(end, Failed):
+            return RunState.DIVERGED if end.reason == "diverged" else RunState.FAILED
+        if is_held(self.lock_path):
+            return RunState.STOPPING if self.marked("cancel") else RunState.RUNNING
+        note = self.runner_note()
+        if note.get("failure"):
+            return RunState.FAILED
+        if self.marked("cancel"):
+            return RunState.CANCELLED
+        if self.marked("pause") or note.get("waiting"):
+            return RunState.PAUSED
+        if not self.queued:
+            return RunState.INTERRUPTED
+        if end is not None:
+            return RunState.RESUMING
+        return RunState.STARTING if note.get("launches") else RunState.QUEUED
+
+    def history(self) -> History:
+        """All its events so far."""
+        return read_history(self.events_path)
+
+    def progress(self) -> Progress | None:
+        """The worker's last sign of life, None before the first."""
+        values = read_json(self.folder / "progress.json")
+        return Progress(**values) if values else None
+
+    def runner_note(self) -> dict[str, Any]:
+        """What the runner wrote: `launches`, `failure` where it gave up, `waiting` where it can't go on yet."""
+        return read_json(self.folder / "runner.json") or {}
+
+    def mark(self, name: str) -> None:
+        """Leave a person's wish ("cancel", "pause") for runner and worker."""
+        (self.folder / name).touch()
+
+    def unmark(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+
+    def marked(self, name: str) -> bool:
+        return (self.folder / name).exists()
+
+    def look(self, where: str) -> int:
+        """Record that this run's test figures were looked at; returns how often so far."""
+        line = json.dumps({"time": time.time(), "where": where}) + "\n"
+        with (self.folder / "looks.jsonl").open("a") as file:
+            file.write(line)
+        return self.looks()
+
+    def looks(self) -> int:
+        """How often this run's test figures were looked at."""
+        try:
+            return (self.folder / "looks.jsonl").read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+    def _last_event(self) -> Event | None:
+        """The last whole event: where a run has ended, that is its end."""
+        try:
+            with self.events_path.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - 65_536))
+                lines = file.read().rpartition(b"\n")[0].split(b"\n")
+        except FileNotFoundError:
+            return None
+        return from_line(lines[-1].decode(errors="replace")) if lines[-1] else None
+
+
+class RunStore:
+    """All runs below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def runs(self) -> list[Run]:
+        """Every readable run, newest first; damaged folders are left out (`damaged` lists them)."""
+        found = [self._read(path) for path in self._folders()]
+        return sorted((run for run in found if run), key=lambda run: run.spec.created, reverse=True)
+
+    def damaged(self) -> list[Path]:
+        """Run folders whose run.json can't be read here: cut, or written by a newer Tenfold."""
+        return [path for path in self._folders() if self._read(path) is None]
+
+    def get(self, run_id: str) -> Run:
+        """The run of this id.
+
+        Raises:
+            UserError: no id at all, or no such run.
+        """
+        run = self._read(self.folder / run_id) if _ID.fullmatch(run_id) else None
+        if run is None:
+            raise UserError("There is no such run here: it may have been deleted; choose one from the list.")
+        return run
+
+    def enqueue(self, run: Run) -> None:
+        """Ask for a run to be trained; one that waits already keeps its place."""
+        queue = self.folder / QUEUE
+        queue.mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (queue / run.id).touch(exist_ok=False)
+
+    def dequeue(self, run: Run) -> None:
+        (self.folder / QUEUE / run.id).unlink(missing_ok=True)
+
+    def queue(self) -> list[Run]:
+        """The runs that were asked for and have not ended, first come first."""
+        try:
+            entries = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self.folder / QUEUE)]
+        except FileNotFoundError:
+            return []
+        runs = [self._read(self.folder / name) for _, name in sorted(entries) if _ID.fullmatch(name)]
+        return [run for run in runs if run]
+
+    def find(self, digest: str, seed: int) -> Run | None:
+        """The run that answers for this recipe and seed: finished, diverged, or on its way."""
+        answers = [
+            run
+            for run in self._attempts(digest, seed)
+            if run and (run.state().conclusive or run.state().active)
+        ]
+        return answers[-1] if answers else None
+
+    def open(self, recipe: Recipe, seed: int, data_fingerprint: str, again: bool = False) -> tuple[Run, bool]:
+        """The run of this recipe and seed, made if there is none to answer for it.
+
+        A run that was stopped or paused goes on; one that failed is left as it is, and a new
+        attempt made. `again` makes a new attempt beside those that ended, yet joins one that is
+        still on its way, so that a double click starts one run.
+
+        Returns:
+            The run, and whether it was made by this very call.
+
+        Raises:
+            UserError: the folder of runs can't be written to.
+        """
+        digest = recipe.digest(data_fingerprint)
+        attempts = list(self._attempts(digest, seed))
+        for run in attempts:
+            state = run.state() if run else RunState.FAILED
+            if run and state is not RunState.FAILED and not (state.conclusive and again):
+                return run, False
+        spec = RunSpec(recipe, seed, digest, data_fingerprint, len(attempts) + 1, time.time())
+        return self._create(spec)
+
+    def _create(self, spec: RunSpec) -> tuple[Run, bool]:
+        """Make the folder appear whole, by rename: of several callers exactly one makes it."""
+        target = self.folder / _id_of(spec.digest, spec.seed, spec.attempt)
+        temporary = self.folder / f".new-{secrets.token_hex(8)}"
+        try:
+            temporary.mkdir(parents=True)
+            write_json(temporary / "run.json", {"format": FORMAT, **asdict(spec)})
+            temporary.rename(target)  # refused if the folder is there
+            sync_folder(self.folder)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if target.exists():
+                return self.get(target.name), False
+            raise UserError(
+                f"A run can't be made in {self.folder} ({error.strerror}): "
+                "make room there, or set TENFOLD_RUNS to a folder that you may write to."
+            ) from error
+        return Run(target, spec), True
+
+    def _attempts(self, digest: str, seed: int) -> Iterator[Run | None]:
+        """Every attempt of a recipe and seed in order; None for a damaged folder."""
+        for attempt in count(1):
+            folder = self.folder / _id_of(digest, seed, attempt)
+            if not folder.exists():
+                return
+            yield self._read(folder)
+
+    def _folders(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [Path(entry) for entry in os.scandir(self.folder) if _ID.fullmatch(entry.name)]
+
+    def _read(self, folder: Path) -> Run | None:
+        values = read_json(folder / "run.json")
+        if not values or values.pop("format", None) != FORMAT:
+            return None
+        try:
+            return Run(folder, RunSpec(**{**values, "recipe": Recipe.from_dict(values["recipe"])}))
+        except (KeyError, TypeError, UserError):
+            return None
+
+
+def _id_of(digest: str, seed: int, attempt: int) -> str:
+    """32 hexadecimal digits that depend on what the run is, so that two starts meet in one folder."""
+    return hashlib.sha256(f"{digest}/{seed}/{attempt}".encode()).hexdigest()[:32]

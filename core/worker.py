@@ -1,0 +1,214 @@
+"""One run, trained to its end in this process: `python -m core.worker RUNS_FOLDER ID`.
+
+The only writer of a run's events, checkpoints and weights; it holds the run's lock while it lives.
+It may be killed at any moment: the next worker goes on from the last commit.
+"""
+
+import dataclasses
+import errno
+import io
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core import checkpoints
+from core.datasets import source
+from core.device import Compute, choose_compute, passport, prepare_process
+from core.errors import UserError
+from core.evaluate import fit_temperature, logits, loss_and_accuracy
+from core.events import EpochEnd, Event, Failed, Finished, Progress, Started, to_line
+from core.history import History
+from core.locks import FileLock
+from core.paths import write_atomically, write_json
+from core.runner import WorkerExit
+from core.store import Run, RunStore
+from core.train import (
+    Diverged,
+    Learner,
+    TrainingData,
+    make_learner,
+    prepare_data,
+    steps_per_epoch,
+    train,
+)
+
+Listener = Callable[[Event], None]
+
+
+class Stopped(Exception):
+    """A person asked for it; the last checkpoint stays."""
+
+
+class EventLog:
+    """Appends events, whole lines at a time; a line torn by a kill is cut when the log is opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab+")
+        self._file.seek(0)
+        whole = self._file.read().rfind(b"\n") + 1
+        self._file.truncate(whole)
+
+    def append(self, event: Event, durable: bool = False) -> None:
+        """Write one event; `durable` waits until it would survive a power cut."""
+        os.write(self._file.fileno(), to_line(event).encode())
+        if durable:
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def work(run: Run, listener: Listener = lambda event: None) -> WorkerExit:
+    """Train a run to its end, or from where it was interrupted.
+
+    Args:
+        listener: called with each event, after it is recorded.
+    """
+    lock = FileLock(run.lock_path)
+    if not lock.acquire():
+        return WorkerExit.BUSY
+    try:
+        if run.state().conclusive:
+            return WorkerExit.DONE
+        log = EventLog(run.events_path)
+        try:
+            return _work_locked(run, log, listener)
+        finally:
+            log.close()
+    finally:
+        lock.release()
+
+
+def _work_locked(run: Run, log: EventLog, listener: Listener) -> WorkerExit:
+    """Every way a training can end, each with its name."""
+    try:
+        for event in _events(run):
+            if isinstance(event, Progress):
+                write_json(run.folder / "progress.json", vars(event), durable=False)
+            else:
+                log.append(event, durable=isinstance(event, EpochEnd | Finished))
+            listener(event)
+            if run.marked("cancel") or run.marked("pause"):
+                raise Stopped
+        return WorkerExit.DONE
+    except Stopped:
+        return WorkerExit.STOPPED
+    except Diverged as error:
+        failure = Failed(time.time(), "diverged", str(error))
+    except UserError as error:
+        failure = Failed(time.time(), "refused", str(error))
+    except (OSError, RuntimeError, MemoryError, checkpoints.DiskFull) as error:
+        if _is_disk_full(error):
+            return WorkerExit.DISK_FULL
+        failure = _named(error, run)
+    except Exception as error:
+        failure = _named(error, run)
+    log.append(failure, durable=True)
+    listener(failure)
+    return WorkerExit.DONE
+
+
+def _events(run: Run) -> Iterator[Event]:
+    """The events of the whole run, from data to final figures; saves what each one speaks of."""
+    recipe, seed = run.spec.recipe, run.spec.seed
+    prepare_process(recipe)
+    compute = choose_compute(recipe)
+    images = source(recipe.dataset, recipe.image_size).load()
+    if images.fingerprint != run.spec.data_fingerprint:
+        raise UserError("The images have changed since this run was asked for: start it anew from the form.")
+    data = prepare_data(images, recipe, seed, compute)
+    learner = make_learner(recipe, len(images.classes), seed, compute)
+    history = run.history()
+    state = checkpoints.load_newest(run.folder, history.epochs)
+    if state is not None:
+        learner.load_state_dict(state)
+    del state
+    history.epochs = [epoch for epoch in history.epochs if epoch.epoch <= learner.epoch]
+    checkpoints.sweep(run.folder, history.epochs)
+    yield Started(
+        time.time(),
+        learner.epoch,
+        recipe.epochs,
+        steps_per_epoch(len(data.train_labels), recipe.batch_size),
+        len(data.train_labels),
+        len(data.validation_labels),
+        list(images.classes),
+        data.normalise.mean.tolist(),
+        data.normalise.std.tolist(),
+        passport(compute, images.fingerprint),
+    )
+    for event in train(learner, data, recipe, seed, compute):
+        if isinstance(event, EpochEnd):
+            name, digest = checkpoints.save(run.folder, event.epoch, learner.state_dict())
+            event = dataclasses.replace(event, checkpoint=name, sha256=digest)
+            history.epochs.append(event)
+            yield event
+            checkpoints.sweep(run.folder, history.epochs)
+        else:
+            yield event
+    yield _finish(run, data, learner, history, compute)
+
+
+def _finish(run: Run, data: TrainingData, learner: Learner, history: History, compute: Compute) -> Finished:
+    """Measure validation and, once, test; write weights and predictions."""
+    validation = logits(learner.model, data.validation_images, data.normalise, compute)
+    test = logits(learner.model, data.test_images, data.normalise, compute)
+    predictions = io.BytesIO()
+    np.savez(
+        predictions,
+        validation_logits=validation.cpu().numpy(),
+        validation_labels=data.validation_labels.cpu().numpy(),
+        test_logits=test.cpu().numpy(),
+        test_labels=data.test_labels.cpu().numpy(),
+    )
+    weights = {name: value.cpu().contiguous() for name, value in learner.model.state_dict().items()}
+    files = {"weights.pt": checkpoints.to_bytes(weights), "predictions.npz": predictions.getvalue()}
+    for name, content in files.items():
+        write_atomically(run.folder / name, content)
+    train_seconds = sum(epoch.train_seconds for epoch in history.epochs)
+    return Finished(
+        time.time(),
+        *loss_and_accuracy(validation, data.validation_labels),
+        *loss_and_accuracy(test, data.test_labels),
+        fit_temperature(validation.cpu().numpy(), data.validation_labels.cpu().numpy()),
+        train_seconds,
+        len(data.train_labels) * len(history.epochs) / train_seconds,
+        {name: checkpoints.sha256(content) for name, content in files.items()},
+    )
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """torch reports a full disk as a RuntimeError, the rest of Python as an OSError."""
+    if isinstance(error, checkpoints.DiskFull):
+        return True
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+
+
+def _named(error: BaseException, run: Run) -> Failed:
+    """The end of a run that no message of ours foresaw; what torch said goes to the log."""
+    with run.log_path.open("a") as log:
+        traceback.print_exception(error, file=log)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+        size = run.spec.recipe.batch_size
+        message = f"Not enough memory for batches of {size} images: try a batch size of {max(1, size // 2)}."
+        return Failed(time.time(), "out_of_memory", message)
+    message = (
+        f"The training stopped on a fault that has no name yet ({type(error).__name__}); its log has more."
+    )
+    return Failed(time.time(), "error", message)
+
+
+def main(arguments: list[str]) -> int:
+    """Work on the run that the runner names; what goes wrong is in its events and its log."""
+    folder, run_id = arguments
+    return work(RunStore(Path(folder)).get(run_id))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

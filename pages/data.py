@@ -1,0 +1,236 @@
+"""What a data set holds: how many of each class, how they look, and what one example is."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core import figures, pictures
+from core.config import KNOBS, Recipe
+from core.datasets import ImageData, Split, channel_statistics, normalisation
+from core.datasets.split import split_indices
+from pages.parts import cache
+from pages.parts.frame import frame, sentences, wrapping_columns
+from pages.parts.live_chart import live_chart
+from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
+from pages.parts.recipe_form import value_title
+
+IMAGE_SIZE = 32
+THUMBNAIL_PX = 64
+CARD_PX = 128
+CARDS_IN_A_ROW = 5
+COLUMNS = 12
+CLASSES_AT_ONCE = 10
+
+
+def main() -> None:
+    frame("Data", "What the networks learn from. Look before you train: most surprises begin here.")
+    st.session_state["data.seen"] = True
+    with sentences():
+        name = st.selectbox(
+            "Data set",
+            dataset_names(),
+            format_func=dataset_title,
+            key="data.set",
+            persist_state="session",
+            help="Folders of images appear here when they lie in the data folder, or after "
+            "`python -m core data --dataset folder:PATH`.",
+        )
+        fingerprint = ready_or_prepare(name, IMAGE_SIZE)
+        if fingerprint is None:
+            return
+        data = cache.images(name, IMAGE_SIZE, fingerprint)
+        _facts(data)
+        counts, faces, samples, anatomy = st.tabs(
+            ["Class counts", "One of each class", "Samples", "Anatomy of an example"],
+            key="data.tab",
+            on_change="rerun",
+        )
+        for tab, draw in (
+            (counts, _class_counts),
+            (faces, _one_of_each),
+            (samples, _samples),
+            (anatomy, _anatomy),
+        ):
+            if tab.open:
+                with tab:
+                    draw(data)
+
+
+def _facts(data: ImageData) -> None:
+    mean, std = channel_statistics(data.train.images)
+    columns = st.columns(4)
+    columns[0].metric("Classes", f"{len(data.classes):,}")
+    columns[1].metric("Training images", f"{len(data.train):,}")
+    columns[2].metric("Test images", f"{len(data.test):,}")
+    columns[3].metric(
+        "Image", " × ".join(map(str, data.train.images.shape[1:])), help="Channels × height × width."
+    )
+    rows = pd.DataFrame({"mean": mean, "standard deviation": std}, index=["red", "green", "blue"])
+    with st.expander("Mean and standard deviation of each channel", icon=":material/calculate:"):
+        st.caption(
+            "Computed from all training images before the split, never from test, on the scale 0 to 1; "
+            "the data set's own normalisation subtracts the one and divides by the other."
+        )
+        st.dataframe(rows.style.format("{:.4f}"), alt="Mean and deviation of the red, green and blue channel")
+    if data.skipped:
+        with st.expander(f"{len(data.skipped):,} files could not be used", icon=":material/warning:"):
+            st.dataframe(pd.DataFrame(data.skipped, columns=["file", "reason"]), hide_index=True)
+
+
+def _class_counts(data: ImageData) -> None:
+    """Figures 1 and 2 of the report, and the same for the validation split."""
+    left, right = st.columns(2)
+    share = left.slider(
+        "Validation share", 0.05, 0.5, Recipe().validation_share, 0.05, help=KNOBS["validation_share"].help
+    )
+    seed = right.number_input("Seed of the split", 0, 2**31 - 1, 42, help="Each seed holds out other images.")
+    _, validation = split_indices(len(data.train), share, seed)
+    parts = {
+        "Training set": data.train.labels,
+        "Test set": data.test.labels,
+        f"Validation split ({len(validation):,} of the training set)": data.train.labels[validation],
+    }
+    for column, (title, labels) in zip(wrapping_columns(3, "counts"), parts.items(), strict=True):
+        counts = np.bincount(labels, minlength=len(data.classes))
+        with column:
+            st.markdown(f"**{title}**")
+            spec = figures.class_histogram(data.classes, {"images": counts})
+            live_chart(
+                spec,
+                f"counts-{title[:4]}",
+                320,
+                f"{title}: {counts.min():,} to {counts.max():,} images a class",
+            )
+    st.caption(
+        "Training and test set are counted as they are. The validation split is drawn at random, so its "
+        "classes are not exactly equal."
+    )
+
+
+def _one_of_each(data: ImageData) -> None:
+    """Figures 3 and 4: one image of each class, as it is and as the network gets it."""
+    kind = _normalisation_choice("faces")
+    mean, std = normalisation(kind, data.train.images)
+    shown = st.number_input("Which one of each class", 1, 1000, 1, help="1 is the first of its class.") - 1
+    st.markdown("**As they are** (figure 3 of the report)")
+    chosen = [_nth_of_class(data.train, label, shown) for label in range(len(data.classes))]
+    _cards(data, chosen, lambda image: image)
+    st.markdown("**Normalised** (figure 4)")
+    _cards(data, chosen, lambda image: pictures.displayable(pictures.normalised(image, mean, std)))
+    st.caption(
+        f"Normalised values are shown from −{pictures.SHOWN_DEVIATIONS} (black) to "
+        f"{pictures.SHOWN_DEVIATIONS} (white), 0 in the middle; what lies outside is cut off."
+    )
+
+
+def _cards(data: ImageData, chosen: list[int | None], change: Callable[[np.ndarray], np.ndarray]) -> None:
+    with st.container(horizontal=True, width=CARDS_IN_A_ROW * (CARD_PX + 16)):
+        for label, index in enumerate(chosen):
+            if index is not None:
+                picture = pictures.enlarged(change(data.train.images[index]), CARD_PX)
+                name = data.classes[label]
+                st.image(
+                    picture, caption=_caption(name), width=CARD_PX, output_format="PNG", alt=f"One {name}"
+                )
+
+
+def _nth_of_class(split: Split, label: int, n: int) -> int | None:
+    """Index of the n-th image of a class, counted around where there are fewer; None for none."""
+    found = np.flatnonzero(split.labels == label)
+    return int(found[n % len(found)]) if len(found) else None
+
+
+def _samples(data: ImageData) -> None:
+    """A grid by class, split and page."""
+    left, middle, right = st.columns([1, 3, 1])
+    part = left.segmented_control(
+        "Part", ["training", "test"], default="training", required=True, key="data.part"
+    )
+    split = data.train if part == "training" else data.test
+    classes = middle.multiselect(
+        "Classes", data.classes, default=list(data.classes[:CLASSES_AT_ONCE]), max_selections=CLASSES_AT_ONCE
+    )
+    rows = max(1, CLASSES_AT_ONCE // max(1, len(classes)))
+    most = max([int((split.labels == data.classes.index(name)).sum()) for name in classes] or [1])
+    pages = -(-most // (rows * COLUMNS))
+    page = right.number_input(f"Page (of {pages:,})", 1, pages, 1)
+    for name in classes:
+        found = np.flatnonzero(split.labels == data.classes.index(name))
+        shown = found[(page - 1) * rows * COLUMNS : page * rows * COLUMNS]
+        label, strip = st.columns([1, 8], vertical_alignment="center")
+        label.text(name)
+        if len(shown):
+            picture = pictures.mosaic(split.images[shown], COLUMNS, THUMBNAIL_PX)
+            strip.image(picture, output_format="PNG", alt=f"{len(shown)} images of class {name}")
+        else:
+            strip.caption("no more images")
+    if not classes:
+        st.info("Choose at least one class.")
+
+
+def _anatomy(data: ImageData) -> None:
+    """What one example is to the computer: type, shape, values before and after normalisation."""
+    index = st.number_input("Training image", 0, len(data.train) - 1, 0, help="Its place in the data set.")
+    kind = _normalisation_choice("anatomy")
+    image, label = data.train.images[index], int(data.train.labels[index])
+    mean, std = normalisation(kind, data.train.images)
+    after = pictures.normalised(image, mean, std)
+    left, middle, right = wrapping_columns([1, 1, 2], "anatomy")
+    left.image(
+        pictures.enlarged(image, 256),
+        _caption(f"{data.classes[label]}, as it is"),
+        output_format="PNG",
+        alt="The image",
+    )
+    middle.image(
+        pictures.enlarged(pictures.displayable(after), 256),
+        "normalised",
+        output_format="PNG",
+        alt="The same, normalised",
+    )
+    height, width = image.shape[1:]
+    right.markdown(
+        f"- An example is a pair `(torch.Tensor, int)`: the image and the number of its class.\n"
+        f"- The class is `{label}`, the place of its name in the list of classes, counted from 0.\n"
+        f"- The tensor has shape `(3, {height}, {width})`: 3 channels (red, green, blue), {height} rows, "
+        f"{width} columns: {3 * height * width:,} numbers.\n"
+        f"- On disk each is a whole number from 0 to 255 (`uint8`); `ToTensor` divides by 255 (`float32`).\n"
+        f"- Normalising subtracts a mean and divides by a deviation, channel by channel."
+    )
+    rows = pd.DataFrame(
+        {
+            "lowest before": image.min((1, 2)) / 255,
+            "highest before": image.max((1, 2)) / 255,
+            "mean subtracted": mean,
+            "divided by": std,
+            "lowest after": after.min((1, 2)),
+            "highest after": after.max((1, 2)),
+        },
+        index=["red", "green", "blue"],
+    )
+    st.dataframe(
+        rows.style.format("{:.3f}"), alt="Range of values of each channel before and after normalisation"
+    )
+
+
+def _normalisation_choice(key: str) -> str:
+    knob = KNOBS["normalisation"]
+    return st.segmented_control(
+        knob.label,
+        knob.choices,
+        default=knob.choices[0],
+        required=True,
+        format_func=lambda choice: value_title("normalisation", choice),
+        help=knob.help,
+        key=f"data.normalisation.{key}",
+    )
+
+
+def _caption(text: str) -> str:
+    """A caption is Markdown: a class name must not become any."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-.!|~:$" else sign for sign in text)
+
+
+main()

@@ -1,0 +1,41 @@
+"""What is read once and shared by all sessions. Everything here is bounded."""
+
+import threading
+
+import streamlit as st
+
+from core.datasets import ImageData, source
+from core.history import History
+from core.paths import runs_dir
+from core.store import RunStore
+
+
+def store() -> RunStore:
+    """The runs of this dashboard; cheap, and never stale."""
+    return RunStore(runs_dir())
+
+
+def images(dataset: str, image_size: int, fingerprint: str) -> ImageData:
+    """A prepared data set; its arrays are read-only, and one copy serves everybody.
+
+    `fingerprint` is part of the key: when the images change on disk, they are read again.
+    """
+    return _images(dataset, image_size, fingerprint)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the images …")
+def _images(dataset: str, image_size: int, fingerprint: str) -> ImageData:
+    return source(dataset, image_size).load()
+
+
+def history(run_id: str) -> History:
+    """The curves of a run up to now; only what is new since the last call is read from disk."""
+    lock, found = _history(str(runs_dir()), run_id)
+    with lock:
+        found.read_new()
+    return found
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _history(runs: str, run_id: str) -> tuple[threading.Lock, History]:
+    return threading.Lock(), History(RunStore(runs_dir()).get(run_id).events_path)

@@ -1,0 +1,81 @@
+"""The frame of every page: title, menu, and errors as sentences."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import UserError
+from core.executors import executor
+from pages.parts.cache import store
+from pages.parts.live_chart import load_plotly
+
+PAGES = {
+    "dashboard.py": ("Overview", ":material/home:"),
+    "pages/data.py": ("Data", ":material/image:"),
+    "pages/train.py": ("Train", ":material/school:"),
+    "pages/runs.py": ("Runs", ":material/list_alt:"),
+}
+"""The menu, in order; a new page is a file and a line here."""
+
+SIDEBAR_PX = 220
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding-top: 2.5rem; max-width: 1500px; }
+[data-testid="stImage"] img { image-rendering: pixelated; }
+[class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"],
+[class*="st-key-wrap-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
+[class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+[class*="st-key-wrap-"] > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+    min-width: min(100%, 19rem);
+}
+</style>"""
+
+
+def frame(title: str, explanation: str) -> None:
+    """Set the page up and draw the menu; the first call of every page.
+
+    Streamlit's own page list would show file names, and `st.navigation` beside a folder called
+    pages/ breaks a first visit to any page but the first.
+    """
+    st.set_page_config(f"{title} · Tenfold", "🔟", layout="wide", initial_sidebar_state=SIDEBAR_PX)
+    st.html(_STYLE)
+    load_plotly()
+    with st.sidebar:
+        st.markdown("## Tenfold")
+        st.caption("Is B better than A? Train, repeat, compare.")
+        for path, (label, icon) in PAGES.items():
+            st.page_link(path, label=label, icon=icon, width="stretch")
+    st.title(title, anchor=False)
+    st.markdown(explanation)
+    _go_on()
+
+
+def wrapping_columns(
+    spec: int | list[int], key: str, gap: str = "small", border: bool = False
+) -> list[DeltaGenerator]:
+    """Columns that go below each other where one would become narrower than a phone.
+
+    Streamlit's own squeeze until the window is a phone's: with the menu beside them, too late.
+    """
+    return st.container(key=f"wrap-{key}").columns(spec, gap=gap, border=border)
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Show what a person can mend as a sentence, in the place where it happened."""
+    try:
+        yield
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def _go_on() -> None:
+    """Have queued runs go on after a restart of the machine; looked at every few seconds only."""
+    try:
+        executor().wake(store())
+    except (OSError, UserError):
+        logging.exception("The runner could not be started")

@@ -1,0 +1,125 @@
+"""One run while it grows: progress, curves, Stop. Ticks only as long as something happens."""
+
+import numpy as np
+import streamlit as st
+
+from core import figures
+from core.config import in_words
+from core.events import Failed, Finished
+from core.executors import executor, stop
+from core.history import History
+from core.store import Run, RunState
+from pages.parts import cache
+from pages.parts.frame import sentences, wrapping_columns
+from pages.parts.live_chart import live_chart
+from pages.parts.pickers import dataset_title
+from pages.parts.words import duration, percent, state_badge
+
+TICK_SECONDS = 1.0
+CHART_HEIGHT_PX = 280
+
+
+def live(run: Run) -> None:
+    """Draw a run and keep it up to date while it is under way."""
+    active = run.state().active
+    st.fragment(_tick, run_every=TICK_SECONDS if active else None)(run, active)
+
+
+def _tick(run: Run, was_active: bool) -> None:
+    state = run.state()
+    if was_active and not state.active:
+        st.rerun()  # draws this fragment anew, without a clock
+    history = cache.history(run.id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        state_badge(state)
+        spec = run.spec
+        st.markdown(f"**{in_words(spec.recipe)}** · {dataset_title(spec.recipe.dataset)} · seed {spec.seed}")
+    if state.active:
+        _progress(run, history)
+    _verdict(run, state, history)
+    curves(history, key=f"live-{run.id}")
+    _controls(run, state)
+
+
+def curves(history: History, key: str) -> None:
+    """Accuracy and loss over epochs, side by side where there is room."""
+    started = history.started
+    if started is None or not (history.steps or history.epochs):
+        st.caption("The curves begin with the first figures.")
+        return
+    steps = np.array([step.step for step in history.steps]) / started.steps_per_epoch
+    epochs = np.array([epoch.epoch for epoch in history.epochs], dtype=float)
+    columns = wrapping_columns(2, key)
+    for column, quantity in zip(columns, ("accuracy", "loss"), strict=True):
+        spec = figures.curve(
+            quantity,
+            (steps, np.array([getattr(step, quantity) for step in history.steps])),
+            (epochs, np.array([getattr(epoch, f"train_{quantity}") for epoch in history.epochs])),
+            (epochs, np.array([getattr(epoch, f"validation_{quantity}") for epoch in history.epochs])),
+            started.epochs,
+        )
+        with column:
+            live_chart(spec, f"{key}-{quantity}", CHART_HEIGHT_PX, _alt(quantity, history))
+
+
+def _alt(quantity: str, history: History) -> str:
+    if not history.epochs:
+        return f"Curves of {quantity}, no epoch finished yet"
+    last = history.epochs[-1]
+    values = (getattr(last, f"train_{quantity}"), getattr(last, f"validation_{quantity}"))
+    training, validation = (percent(v) if quantity == "accuracy" else f"{v:.3f}" for v in values)
+    return f"Curves of {quantity}: after epoch {last.epoch} training {training}, validation {validation}"
+
+
+def _progress(run: Run, history: History) -> None:
+    """How far, how fast, how long still, and on what."""
+    started, sign = history.started, run.progress()
+    if started is None:
+        waits = run.state() is RunState.QUEUED
+        st.progress(0.0, "Waiting for a free place" if waits else "Starting: loading PyTorch and the images")
+        return
+    done = max([0, *(step.step for step in history.steps[-1:]), *(e.step for e in history.epochs[-1:])])
+    speed = history.epochs[-1].images_per_second if history.epochs else 0.0
+    if sign and sign.step > done:
+        done, speed = sign.step, sign.images_per_second
+    total = started.epochs * started.steps_per_epoch
+    epoch = min(done // started.steps_per_epoch + 1, started.epochs)
+    parts = [f"Epoch {epoch} of {started.epochs}"]
+    if speed:
+        left = (total - done) * run.spec.recipe.batch_size / speed
+        parts += [f"{speed:,.0f} images/s", f"{duration(left)} left"]
+    passport = started.passport
+    parts.append(f"{passport['device_name']}, {passport['precision']}")
+    st.progress(done / total, " · ".join(parts))
+
+
+def _verdict(run: Run, state: RunState, history: History) -> None:
+    """The end of a run in a sentence."""
+    end = history.end
+    if isinstance(end, Finished):
+        st.success(
+            f"Validation accuracy **{percent(end.validation_accuracy)}** after "
+            f"{run.spec.recipe.epochs} epochs, in {duration(end.train_seconds)} "
+            f"({end.images_per_second:,.0f} images/s).",
+            icon=":material/check_circle:",
+        )
+    elif isinstance(end, Failed):
+        st.error(end.message, icon=":material/error:")
+    elif state is RunState.FAILED:
+        st.error(run.runner_note().get("failure", "The run failed."), icon=":material/error:")
+    elif state is RunState.PAUSED:
+        st.warning(run.runner_note().get("waiting") or "Paused.", icon=":material/pause_circle:")
+
+
+def _controls(run: Run, state: RunState) -> None:
+    """Stop, or go on; the last whole epoch is never lost."""
+    with sentences():
+        if state.active and state is not RunState.STOPPING:
+            if st.button("Stop", key=f"stop-{run.id}", icon=":material/stop:"):
+                stop(cache.store(), run)
+                st.rerun()
+        elif state in (RunState.CANCELLED, RunState.INTERRUPTED, RunState.PAUSED):
+            hint = "Goes on after the last whole epoch, as if it had never stopped."
+            if st.button("Go on", key=f"go-on-{run.id}", icon=":material/play_arrow:", help=hint):
+                executor().start(cache.store(), [run])
+                st.rerun()

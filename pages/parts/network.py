@@ -1,0 +1,47 @@
+"""The layer table of a network, and what the report says of it that cannot be."""
+
+import pandas as pd
+import streamlit as st
+
+from core.config import Recipe
+from core.layers import totals
+from core.models import MODELS
+
+
+def short(number: int) -> str:
+    """A count with three digits: 5.30 million."""
+    for size, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:,}"
+
+
+def network_table(recipe: Recipe, classes: int) -> None:
+    """One row a layer: what comes out, how many weights it has, how much it computes."""
+    spec = MODELS[recipe.model]
+    layers = spec.describe(recipe, classes)
+    weights, multiply_adds = totals(layers)
+    st.markdown(
+        f"{spec.summary} **{short(weights)} weights**, **{short(multiply_adds)} multiply-adds** for one "
+        "image forward; a training step takes about three times that."
+    )
+    table = pd.DataFrame(
+        {
+            "layer": [f"{layer.name} {layer.kind}".strip() for layer in layers],
+            "output": [" × ".join(map(str, layer.shape)) for layer in layers],
+            "weights": [layer.weights for layer in layers],
+            "multiply-adds": [layer.multiply_adds for layer in layers],
+        }
+    )
+    columns = {
+        "output": st.column_config.TextColumn(
+            help="Channels × height × width of what comes out for one image."
+        ),
+        "weights": st.column_config.NumberColumn(format="localized", help="Numbers that training changes."),
+        "multiply-adds": st.column_config.NumberColumn(
+            format="localized", help="Multiplications with an addition each, for one image."
+        ),
+    }
+    st.dataframe(table, hide_index=True, column_config=columns, alt=f"Layers of the {recipe.model} network")
+    for note in spec.notes:
+        st.info(note, icon=":material/help:")

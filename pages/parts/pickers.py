@@ -1,0 +1,74 @@
+"""Choosing a data set, and getting it ready where that takes a while."""
+
+import time
+
+import streamlit as st
+
+from core import preparation
+from core.datasets import DATASETS, folder_place, source
+from core.datasets.offered import offered
+from pages.parts.frame import sentences
+
+POLL_SECONDS = 1.0
+
+
+@st.cache_data(ttl=5, show_spinner=False)
+def dataset_names() -> list[str]:
+    """What may be chosen: the built-in sets, and folders that this machine offers; looked up every few seconds."""
+    built_in = [name for name in DATASETS if name != "folder"]
+    return built_in + [f"folder:{path}" for path in offered()]
+
+
+def dataset_title(name: str) -> str:
+    """A folder by its own name: its whole path is nobody's business in a class."""
+    place = folder_place(name)
+    return DATASETS[name].title if place is None else f"Folder: {place.name}"
+
+
+def fingerprint(dataset: str, image_size: int) -> str | None:
+    """The data set's fingerprint once it is ready, else None; looked up anew every half minute."""
+    found = _fingerprint(dataset, image_size)
+    if found is None:
+        _fingerprint.clear(dataset, image_size)
+    return found
+
+
+@st.cache_data(ttl=30, max_entries=100, show_spinner=False)
+def _fingerprint(dataset: str, image_size: int) -> str | None:
+    return source(dataset, image_size).ready_fingerprint()
+
+
+def ready_or_prepare(dataset: str, image_size: int) -> str | None:
+    """The fingerprint of a data set that is ready; else draw what gets it ready, and give None."""
+    with sentences():
+        if found := fingerprint(dataset, image_size):
+            return found
+        _prepare_panel(dataset, image_size)
+    return None
+
+
+def _prepare_panel(dataset: str, image_size: int) -> None:
+    status = preparation.status(dataset, image_size)
+    if status and not status.error:
+        st.fragment(_watch, run_every=POLL_SECONDS)(dataset, image_size)
+        return
+    if status:
+        st.error(status.error, icon=":material/error:")
+    kind = dataset.partition(":")[0]
+    st.info(f"{DATASETS[kind].summary} It has to be made ready once.", icon=":material/download:")
+    label = "Try again" if status else {"cifar10": "Download CIFAR-10"}.get(kind, "Read the images")
+    if st.button(label, type="primary", key="prepare"):
+        preparation.begin(dataset, image_size)
+        time.sleep(0.5)  # until its first sign of life
+        st.rerun()
+
+
+def _watch(dataset: str, image_size: int) -> None:
+    """A progress bar that moves by itself, until the images are ready or it went wrong."""
+    status = preparation.status(dataset, image_size)
+    if status is None or status.error:
+        _fingerprint.clear(dataset, image_size)
+        st.rerun()
+    share = min(1.0, status.done / status.total) if status.total else 0.0
+    amount = f"{share:.0%}" if status.total else f"{status.done:,}"
+    st.progress(share, f"{status.stage.capitalize()}: {amount}")

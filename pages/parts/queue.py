@@ -1,0 +1,45 @@
+"""What runs and what waits."""
+
+import streamlit as st
+
+from core.config import in_words
+from core.executors import stop
+from core.store import RunState
+from pages.parts import cache
+from pages.parts.pickers import dataset_title
+from pages.parts.words import state_badge
+
+TICK_SECONDS = 2.0
+
+
+def queue(hidden: str = "") -> None:
+    """Every run that was asked for and has not ended, with a way to look at it and to stop it.
+
+    Args:
+        hidden: id of a run that the page shows already.
+    """
+    waiting = bool(_waiting(hidden))
+    st.fragment(_tick, run_every=TICK_SECONDS if waiting else None)(hidden, waiting)
+
+
+def _waiting(hidden: str) -> list:
+    return [run for run in cache.store().queue() if run.id != hidden and run.state().active]
+
+
+def _tick(hidden: str, was_waiting: bool) -> None:
+    runs = _waiting(hidden)
+    if was_waiting and not runs:
+        st.rerun()
+    if not runs:
+        return
+    st.markdown("##### Queue")
+    for run in runs:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"queue-{run.id}"):
+            state = run.state()
+            state_badge(state)
+            recipe = run.spec.recipe
+            st.markdown(f"{in_words(recipe)} · {dataset_title(recipe.dataset)} · seed {run.spec.seed}")
+            st.page_link("pages/train.py", label="Watch", query_params={"run": run.id})
+            if state is not RunState.STOPPING and st.button("Stop", key=f"stop-queued-{run.id}"):
+                stop(cache.store(), run)
+                st.rerun()

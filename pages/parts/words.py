@@ -1,0 +1,55 @@
+"""How numbers and states are written on every page."""
+
+import time
+
+import streamlit as st
+
+from core.store import RunState
+
+_BADGES = {
+    RunState.QUEUED: ("gray", ":material/schedule:"),
+    RunState.STARTING: ("blue", ":material/rocket_launch:"),
+    RunState.RUNNING: ("blue", ":material/play_circle:"),
+    RunState.STOPPING: ("orange", ":material/stop_circle:"),
+    RunState.RESUMING: ("orange", ":material/restart_alt:"),
+    RunState.PAUSED: ("orange", ":material/pause_circle:"),
+    RunState.INTERRUPTED: ("orange", ":material/power_off:"),
+    RunState.FINISHED: ("green", ":material/check_circle:"),
+    RunState.DIVERGED: ("red", ":material/trending_up:"),
+    RunState.FAILED: ("red", ":material/error:"),
+    RunState.CANCELLED: ("gray", ":material/stop_circle:"),
+}
+
+
+def state_badge(state: RunState) -> None:
+    """A run's state, by word, colour and icon: never by colour alone."""
+    colour, icon = _BADGES[state]
+    st.badge(str(state), icon=icon, color=colour)
+
+
+def percent(fraction: float) -> str:
+    """An accuracy with as many digits as 1,000 images can carry."""
+    return f"{fraction:.1%}"
+
+
+def duration(seconds: float) -> str:
+    """Rounded as people say it: "8 s", "3 min", "2 h 10 min"."""
+    seconds = max(0.0, seconds)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def ago(timestamp: float) -> str:
+    """How long since a moment: "just now", "5 min ago", "2026-03-01"."""
+    seconds = time.time() - timestamp
+    if seconds < 0 or seconds > 7 * 86_400:
+        return time.strftime("%Y-%m-%d", time.localtime(timestamp))
+    if seconds < 60:
+        return "just now"
+    if seconds < 2 * 86_400:
+        return f"{duration(max(seconds, 100))} ago"
+    return f"{seconds // 86_400:.0f} days ago"

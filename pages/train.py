@@ -1,0 +1,113 @@
+"""Form to recipe and seed, Start, and the curves as they grow."""
+
+import streamlit as st
+
+from core import launch
+from core.config import Recipe
+from core.estimate import Estimate, estimate, probed_device
+from core.store import Run, RunState
+from pages.parts import cache
+from pages.parts.frame import frame, sentences, wrapping_columns
+from pages.parts.live import live
+from pages.parts.network import network_table
+from pages.parts.pickers import ready_or_prepare
+from pages.parts.queue import queue
+from pages.parts.recipe_form import recipe_form
+from pages.parts.words import duration, percent
+
+PROBE_POLL_SECONDS = 2.0
+
+
+def main() -> None:
+    frame("Train", "Choose a recipe, start it, and watch it learn. It goes on if you close this page.")
+    form, view = wrapping_columns([2, 3], "train", gap="large")
+    with form, sentences():
+        recipe, seed = recipe_form()
+        if fingerprint := ready_or_prepare(recipe.dataset, recipe.image_size):
+            _start_panel(recipe, seed, fingerprint)
+            with st.expander("The network, layer by layer", icon=":material/layers:"):
+                data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
+                network_table(recipe, len(data.classes))
+    with view, sentences():
+        _view()
+
+
+def _start_panel(recipe: Recipe, seed: int, fingerprint: str) -> None:
+    """What Start would do and how long it takes; or that it was done before."""
+    run = cache.store().find(recipe.digest(fingerprint), seed)
+    ended = run is not None and run.state().ended
+    if run and not ended:
+        st.caption("This recipe is being trained with this seed, or waits for it.")
+        if st.button("Watch it", key="start", icon=":material/visibility:"):
+            st.query_params["run"] = run.id
+            st.rerun()
+        return
+    if ended:
+        st.caption(f"This recipe was trained with this seed before: {_outcome(run)}.")
+    else:
+        _estimate(recipe, fingerprint)
+    with st.container(horizontal=True):
+        label = "Open the finished run" if ended else "Start"
+        if st.button(label, type="primary", key="start", icon=":material/play_arrow:"):
+            _start(recipe, seed, again=False)
+        if ended:
+            hint = "A second run of the same recipe and seed: on the same machine it should end the same."
+            if st.button("Train again", key="again", icon=":material/replay:", help=hint):
+                _start(recipe, seed, again=True)
+
+
+def _start(recipe: Recipe, seed: int, again: bool) -> None:
+    run, created = launch.start(cache.store(), recipe, seed, again)
+    st.query_params["run"] = run.id
+    if not created and not run.state().ended:
+        st.toast("This very run is on its way already: here it is.")
+    st.rerun()
+
+
+def _outcome(run: Run) -> str:
+    if run.state() is RunState.DIVERGED:
+        return "its loss became infinite"
+    accuracy = cache.history(run.id).end.validation_accuracy
+    return f"{percent(accuracy)} validation accuracy"
+
+
+def _estimate(recipe: Recipe, fingerprint: str) -> None:
+    """How long it takes here, in a line; a machine that nobody measured yet is measured first."""
+    measured = _estimated(recipe, fingerprint)
+    if measured is None:
+        launch.begin_probe(cache.store())
+        st.fragment(_wait_for_probe, run_every=PROBE_POLL_SECONDS)(recipe, fingerprint)
+        return
+    device = probed_device(cache.store())
+    where = f" on {device}" if device else ""
+    st.caption(f"Takes about **{duration(measured.seconds)}**{where}, judging by {measured.source}.")
+
+
+def _estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
+    data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
+    return estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test))
+
+
+def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
+    if _estimated(recipe, fingerprint):
+        st.rerun()
+    st.caption("Measuring how fast this machine is …")
+
+
+def _view() -> None:
+    """The run of the address, or else the newest one."""
+    wanted = st.query_params.get("run")
+    store = cache.store()
+    run = store.get(wanted) if wanted else next(iter(store.queue() or store.runs()), None)
+    if run is None:
+        st.info(
+            "Nothing was trained yet. Press **Start**: with the quick preset the first points appear "
+            "within seconds.",
+            icon=":material/show_chart:",
+        )
+        return
+    live(run)
+    queue(hidden=run.id)
+
+
+main()

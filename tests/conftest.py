@@ -1,0 +1,68 @@
+"""What tests share: a fresh store each, a recipe that trains in a second, a run that has finished."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import Recipe
+from core.datasets import source
+from core.paths import ROOT
+from core.store import Run, RunStore
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """No test sees or touches the runs and data of the person who runs it."""
+    monkeypatch.setenv("TENFOLD_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("TENFOLD_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("TENFOLD_EXECUTOR", "inline")
+
+
+@pytest.fixture
+def store(tmp_path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    return Recipe(width=0.03125, epochs=1, batch_size=256, learning_rate=0.02, log_every=5)
+
+
+@pytest.fixture(scope="session")
+def shapes_fingerprint() -> str:
+    return source("shapes").ready_fingerprint()
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory, tiny_recipe, shapes_fingerprint) -> Path:
+    """Trained once; each test gets a copy."""
+    from core.worker import work
+
+    store = RunStore(tmp_path_factory.mktemp("trained") / "runs")
+    run, _ = store.open(tiny_recipe, 42, shapes_fingerprint)
+    work(run)
+    return run.folder
+
+
+@pytest.fixture
+def finished_run(store, _trained) -> Run:
+    import shutil
+
+    shutil.copytree(_trained, store.folder / _trained.name)
+    return store.get(_trained.name)
+
+
+@pytest.fixture
+def queued_run(store, tiny_recipe, shapes_fingerprint) -> Run:
+    """Two epochs, so that there is something between its start and its end."""
+    run, _ = store.open(dataclasses.replace(tiny_recipe, epochs=2), 1, shapes_fingerprint)
+    store.enqueue(run)
+    return run
+
+
+@pytest.fixture
+def app() -> AppTest:
+    """The dashboard; pages are reached by `switch_page`, as a page alone has no menu to link to."""
+    return AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)

@@ -1,0 +1,71 @@
+import dataclasses
+
+import pytest
+
+from core.config import Recipe
+from core.estimate import PROBE_WIDTHS, estimate, probe_path, worth_probing
+from core.paths import read_json, write_json
+from core.probe import main as probe
+from core.store import RunStore
+
+SHAPES = {"classes": 10, "train": 5000, "test": 1000}
+
+
+@pytest.fixture
+def probed(store) -> RunStore:
+    """A machine that does 20 thousand million multiply-adds a second, whatever the network."""
+    store.folder.mkdir()
+    points = [
+        {"multiply_adds": work, "images_per_second": 2e10 / work} for work in (5e6, 2e7, 8e7, 3e8, 1.3e9)
+    ]
+    write_json(probe_path(store), {"points": points, "augmentation_seconds": 1e-4, "device_name": "x"})
+    return store
+
+
+def test_nothing_is_estimated_before_anything_was_measured(store):
+    assert estimate(store, Recipe(), **SHAPES) is None
+
+
+@pytest.mark.parametrize("width", [0.03125, 0.125, 0.3, 1.0, 2.0])
+def test_probe_scales_with_the_work(probed, width):
+    recipe = Recipe(width=width, epochs=100)
+    from core.layers import totals
+    from core.models import MODELS
+
+    _, work = totals(MODELS["baseline"].describe(recipe, 10))
+    images = 100 * (4000 + 1000 / 3) + 1000 / 3
+    expected = images * max(work, 5e6) / 2e10 + 6
+    assert estimate(probed, recipe, **SHAPES).seconds == pytest.approx(expected, rel=0.02)
+
+
+def test_augmentation_adds_its_time(probed):
+    plain, flipped = (estimate(probed, Recipe(flip=flip), **SHAPES).seconds for flip in (False, True))
+    images = 4 * (4000 + 1000 / 3) + 1000 / 3
+    assert flipped - plain == pytest.approx(images * 1e-4, rel=0.01)
+
+
+def test_earlier_run_is_believed_before_the_probe(probed, finished_run, tiny_recipe):
+    found = estimate(probed, dataclasses.replace(tiny_recipe, epochs=50), **SHAPES)
+    speed = finished_run.history().end.images_per_second
+    assert found.source == "earlier runs"
+    assert found.seconds == pytest.approx(6 + (50 * (4000 + 1000 / 3) + 1000 / 3) / speed)
+    other = estimate(probed, dataclasses.replace(tiny_recipe, width=0.5), **SHAPES)
+    assert other.source == "a short probe"
+
+
+def test_probe_gives_way_to_training(store, queued_run):
+    assert not worth_probing(store)
+    probe([str(store.folder)])  # was on its way already when the run was queued
+    assert len(read_json(probe_path(store))["points"]) == 1
+
+
+def test_probe_goes_on_where_it_stopped(store, monkeypatch):
+    store.folder.mkdir()
+    measured = []
+    monkeypatch.setattr(
+        "core.probe.images_per_second", lambda recipe, _: measured.append(recipe.width) or 100.0
+    )
+    monkeypatch.setattr("core.probe.augmentation_seconds", lambda _: 1e-4)
+    write_json(probe_path(store), {"points": [{"multiply_adds": 1, "images_per_second": 1}] * 3})
+    probe([str(store.folder)])
+    assert measured == list(PROBE_WIDTHS[3:])

@@ -1,0 +1,106 @@
+"""Imports go down only: reads every import statement, wherever in a file it stands."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.paths import ROOT
+
+LAYERS = (
+    (
+        "values",
+        "errors seeds specs knobs config presets events layers paths locks images machine stats judge",
+    ),
+    ("values", "pictures models datasets"),
+    ("records", "history store estimate index sweep"),
+    ("learning", "augment checkpoints device evaluate optim train"),
+    ("pictures", "figures"),
+    ("processes", "detached probe preparation worker runner launch executors classify __main__"),
+)
+LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
+
+MAY_IMPORT = {
+    "values": {"values"},
+    "data": {"values", "data"},
+    "records": {"values", "records"},
+    "learning": {"values", "data", "learning"},
+    "pictures": {"values"},
+    "processes": {"values", "data", "records", "learning", "processes"},
+    "screen": {"values", "data", "records", "pictures", "processes", "screen"},
+}
+NEVER = {
+    "values": {"torch", "torchvision", "streamlit", "plotly", "pandas", "scipy"},
+    "data": {"torch", "torchvision", "streamlit", "plotly", "pandas"},
+    "records": {"torch", "torchvision", "streamlit", "plotly"},
+    "learning": {"streamlit", "plotly", "pandas"},
+    "pictures": {"torch", "torchvision", "streamlit", "plotly"},
+    "processes": {"streamlit", "plotly"},
+    "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
+}
+TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation"}
+SCREEN_NEVER = {"core.train", "core.worker", "core.evaluate", "core.device", "core.probe"}
+
+FILES = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("dashboard.py", "pages/**/*.py", "core/**/*.py")
+    for path in ROOT.glob(pattern)
+)
+
+
+def layer_of(path: Path) -> str:
+    if path.parts[0] != "core":
+        return "screen"
+    if path.name != "__init__.py" and path.parts[1] in ("models", "datasets"):
+        return {"models": "learning", "datasets": "data"}[path.parts[1]]
+    name = path.parts[1].removesuffix(".py")
+    return "values" if name == "__init__" else LAYER_OF[name]
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, those inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own_file(module: str) -> Path | None:
+    for candidate in (
+        ROOT / f"{module.replace('.', '/')}.py",
+        ROOT / module.replace(".", "/") / "__init__.py",
+    ):
+        if candidate.exists():
+            return candidate.relative_to(ROOT)
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_module_imports_only_what_lies_below_it(path):
+    layer = layer_of(path)
+    for module in imports(path):
+        assert module.partition(".")[0] not in NEVER[layer], f"{path} ({layer}) imports {module}"
+        target = own_file(module)
+        if target:
+            assert layer_of(target) in MAY_IMPORT[layer], f"{path} ({layer}) imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "core"], ids=str)
+def test_page_imports_nothing_that_trains(path):
+    found = imports(path)
+    assert not found & SCREEN_NEVER
+    if path.parent == Path("pages"):
+        others = {f"pages.{other.stem}" for other in FILES if other.parent == Path("pages")}
+        assert not found & others
+
+
+@pytest.mark.parametrize("name", sorted(TORCH_FREE_PROCESSES))
+def test_process_module_starts_without_torch(name):
+    check = f"import core.{name}, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=True)

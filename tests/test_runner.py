@@ -1,0 +1,212 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core import runner as runner_module
+from core.executors import EXECUTORS, executor, stop
+from core.executors.local import Local
+from core.locks import FileLock, is_held
+from core.paths import ROOT
+from core.runner import LAUNCHES, LOCK_NAME, Runner, WorkerExit
+from core.store import RunState
+
+DEADLINE_SECONDS = 60
+
+
+def wait(what, seconds=DEADLINE_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def fake_worker(monkeypatch):
+    """Workers that only sleep, or leave at once with a status; gives the list of processes."""
+    started = []
+    real = subprocess.Popen
+
+    def use(code: str):
+        def start(command, **options):
+            process = real([sys.executable, "-c", code], start_new_session=True)
+            started.append(process)
+            return process
+
+        monkeypatch.setattr(runner_module.subprocess, "Popen", start)
+        return started
+
+    yield use
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def queued(store, recipe, seeds, fingerprint="data"):
+    runs = [store.open(recipe, seed, fingerprint)[0] for seed in seeds]
+    for run in runs:
+        store.enqueue(run)
+    return runs
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_every_executor_finishes_the_tiny_recipe(store, tiny_recipe, shapes_fingerprint, monkeypatch, name):
+    monkeypatch.setenv("TENFOLD_EXECUTOR", name)
+    run, _ = store.open(tiny_recipe, 3, shapes_fingerprint)
+    executor().start(store, [run])
+    executor().start(store, [run])  # a double click
+    wait(lambda: run.state().ended)
+    assert run.state() is RunState.FINISHED
+    assert run.history().launches == 1
+    wait(lambda: not store.queue())
+    wait(lambda: not is_held(store.folder / LOCK_NAME), 15)  # an idle runner goes away
+
+
+def test_killed_worker_is_restarted_by_the_runner(store, tiny_recipe, shapes_fingerprint):
+    recipe = dataclasses.replace(tiny_recipe, epochs=8, batch_size=32)
+    run, _ = store.open(recipe, 3, shapes_fingerprint)
+    Local().start(store, [run])
+    wait(lambda: run.history().epochs)
+    worker = next(
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"]
+        and run.id in process.info["cmdline"]
+        and "core.worker" in process.info["cmdline"]
+    )
+    worker.kill()
+    wait(lambda: run.state().ended)
+    history = run.history()
+    assert run.state() is RunState.FINISHED and history.launches == 2
+    assert [epoch.epoch for epoch in history.epochs] == list(range(1, 9))
+
+
+def test_as_many_workers_as_places_and_in_order(store, tiny_recipe, fake_worker, monkeypatch):
+    monkeypatch.setenv("TENFOLD_SLOTS", "2")
+    started = fake_worker("import time; time.sleep(60)")
+    runs = queued(store, tiny_recipe, [5, 3, 4])
+    runner = Runner(store)
+    runner.tick()
+    runner.tick()
+    assert len(started) == 2 and list(runner.workers) == [runs[0].id, runs[1].id]
+
+
+def test_wide_network_gets_the_machine_to_itself(store, tiny_recipe, fake_worker, monkeypatch):
+    monkeypatch.setenv("TENFOLD_SLOTS", "2")
+    monkeypatch.setattr(runner_module, "places_for", lambda recipe: 2 if recipe.width == 1 else 1)
+    started = fake_worker("import time; time.sleep(60)")
+    queued(store, tiny_recipe, [1])
+    queued(store, dataclasses.replace(tiny_recipe, width=1), [1])
+    queued(store, tiny_recipe, [2])
+    runner = Runner(store)
+    runner.tick()
+    assert len(started) == 1  # the wide one waits for both places, and nobody overtakes it
+
+
+def test_worker_that_keeps_dying_is_given_up_with_a_reason(store, tiny_recipe, fake_worker):
+    started = fake_worker("import os; os._exit(9)")
+    (run,) = queued(store, tiny_recipe, [1])
+    runner = Runner(store)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while runner.tick() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(started) == LAUNCHES
+    assert run.state() is RunState.FAILED and "log" in run.runner_note()["failure"]
+    assert store.queue() == []
+
+
+def test_full_disk_pauses_a_run_until_there_is_room(store, tiny_recipe, fake_worker, monkeypatch):
+    free = 0
+    monkeypatch.setattr(runner_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+    started = fake_worker(f"import os; os._exit({WorkerExit.DISK_FULL})")
+    (run,) = queued(store, tiny_recipe, [1])
+    runner = Runner(store)
+    runner.tick()
+    started[0].wait()
+    runner.tick()
+    assert run.state() is RunState.PAUSED and "disk is full" in run.runner_note()["waiting"]
+    runner.tick()
+    assert len(started) == 1
+    free = 10**12
+    runner.tick()
+    runner.tick()
+    assert len(started) == 2
+
+
+def test_stop_ends_a_worker_and_frees_its_place(store, tiny_recipe, fake_worker, monkeypatch):
+    monkeypatch.setenv("TENFOLD_SLOTS", "1")
+    started = fake_worker("import time; time.sleep(60)")
+    first, second = queued(store, tiny_recipe, [1, 2])
+    runner = Runner(store)
+    runner.tick()
+    stop(store, second)
+    assert second.state() is RunState.CANCELLED and [run.id for run in store.queue()] == [first.id]
+    first.mark("cancel")
+    runner.tick()
+    started[0].wait(5)
+    assert not runner.tick()
+    assert first.state() is RunState.CANCELLED and len(started) == 1
+
+
+def test_worker_that_ignores_sigterm_is_killed(store, tiny_recipe, fake_worker, monkeypatch, tmp_path):
+    monkeypatch.setattr(runner_module, "KILL_SECONDS", 0.1)
+    ready = tmp_path / "ready"
+    started = fake_worker(
+        f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(ready)!r}, 'w'); time.sleep(60)"
+    )
+    (run,) = queued(store, tiny_recipe, [1])
+    runner = Runner(store)
+    runner.tick()
+    wait(ready.exists)
+    run.mark("cancel")
+    runner.tick()
+    time.sleep(0.2)
+    assert started[0].poll() is None
+    runner.tick()
+    assert started[0].wait(5) == -signal.SIGKILL
+
+
+def test_worker_left_behind_by_a_dead_runner_keeps_its_place(store, tiny_recipe, fake_worker, monkeypatch):
+    monkeypatch.setenv("TENFOLD_SLOTS", "1")
+    started = fake_worker("import time; time.sleep(60)")
+    orphan, _ = queued(store, tiny_recipe, [1, 2])
+    lock = FileLock(orphan.lock_path)
+    lock.acquire()
+    assert Runner(store).tick()
+    assert started == []
+    lock.release()
+
+
+def test_second_runner_leaves_again(store):
+    store.folder.mkdir()
+    lock = FileLock(store.folder / LOCK_NAME)
+    lock.acquire()
+    begin = time.monotonic()
+    command = [sys.executable, "-m", "core.runner", str(store.folder)]
+    assert subprocess.run(command, cwd=ROOT, check=True, timeout=20).returncode == 0
+    assert time.monotonic() - begin < 10
+    lock.release()
+
+
+def test_runner_outlives_the_process_that_started_it(store, tiny_recipe, shapes_fingerprint):
+    run, _ = store.open(tiny_recipe, 3, shapes_fingerprint)
+    code = (
+        "import sys; from pathlib import Path; from core.store import RunStore; "
+        "from core.executors.local import Local; store = RunStore(Path(sys.argv[1])); "
+        "Local().start(store, store.runs()); import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(store.folder)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    wait(lambda: run.state().ended)
+    assert run.state() is RunState.FINISHED
+
+
+def test_runner_leaves_when_its_folder_is_gone(tmp_path):
+    command = [sys.executable, "-m", "core.runner", str(tmp_path / "none")]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ)
+    assert "Traceback" not in done.stderr
