@@ -23,7 +23,7 @@ LATEST = 5
 def main() -> None:
     frame(
         "Overview",
-        "Tenfold trains small image classifiers, repeats them over seeds, and tells what may be claimed.",
+        "Train small image classifiers on this machine, and see how they learn and where they end.",
     )
     runs = cache.store().runs()
     finished = [run for run in runs if run.state() is RunState.FINISHED]

@@ -60,13 +60,12 @@ def main() -> None:
 
 def _facts(data: ImageData) -> None:
     mean, std = channel_statistics(data.train.images)
-    columns = st.columns(4)
-    columns[0].metric("Classes", f"{len(data.classes):,}")
-    columns[1].metric("Training images", f"{len(data.train):,}")
-    columns[2].metric("Test images", f"{len(data.test):,}")
-    columns[3].metric(
-        "Image", " × ".join(map(str, data.train.images.shape[1:])), help="Channels × height × width."
-    )
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Classes", f"{len(data.classes):,}", width="content")
+        st.metric("Training images", f"{len(data.train):,}", width="content")
+        st.metric("Test images", f"{len(data.test):,}", width="content")
+        shape = " × ".join(map(str, data.train.images.shape[1:]))
+        st.metric("One image", shape, width="content", help="Channels × height × width.")
     rows = pd.DataFrame({"mean": mean, "standard deviation": std}, index=["red", "green", "blue"])
     with st.expander("Mean and standard deviation of each channel", icon=":material/calculate:"):
         st.caption(

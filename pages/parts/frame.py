@@ -45,7 +45,7 @@ def frame(title: str, explanation: str) -> None:
     load_plotly()
     with st.sidebar:
         st.markdown("## Tenfold")
-        st.caption("Is B better than A? Train, repeat, compare.")
+        st.caption("Small image classifiers, trained and judged on your own machine.")
         for path, (label, icon) in PAGES.items():
             st.page_link(path, label=label, icon=icon, width="stretch")
     st.title(title, anchor=False)

@@ -56,7 +56,7 @@ function draw(box, chart) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: theme(box, "font"), color: text, size: 13 },
     hoverlabel: { bgcolor: theme(box, "secondary-background-color"), font: { color: text } },
-    margin: { l: 8, r: 12, t: 36, b: 8 },
+    margin: { l: 8, r: 12, t: layout.showlegend === false ? 12 : 36, b: 8 },
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", ...layout.legend },
     xaxis: { ...axis, ...layout.xaxis, title: { ...axis.title, ...layout.xaxis.title } },
     yaxis: { ...axis, ...layout.yaxis, title: { ...axis.title, ...layout.yaxis.title } },
