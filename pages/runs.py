@@ -67,10 +67,10 @@ def _row(run: Run) -> dict[str, object]:
     again = f", attempt {run.spec.attempt}" if run.spec.attempt > 1 else ""
     return {
         "state": str(run.state()),
+        "validation": last.validation_accuracy if last else None,
         "recipe": in_words(run.spec.recipe) + again,
         "data set": dataset_title(run.spec.recipe.dataset),
         "seed": run.spec.seed,
-        "validation": last.validation_accuracy if last else None,
         "test": _test_text(run),
         "looks": run.looks(),
         "time": duration(sum(epoch.train_seconds for epoch in history.epochs)) if last else "",
