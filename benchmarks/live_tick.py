@@ -21,7 +21,7 @@ import sys, time
 import numpy as np, streamlit as st
 sys.path.insert(0, {root!r})
 from core import figures
-from pages.parts.live_chart import live_chart, load_plotly
+from pages.parts.live_chart import live_chart
 
 @st.fragment(run_every=1)
 def tick():
@@ -31,7 +31,6 @@ def tick():
         spec = dict(data=traces, layout=dict(xaxis=dict(title={{}}), yaxis=dict(title={{}})))
         live_chart(spec, "chart", 300, "five curves")
 
-load_plotly()
 tick()
 """
 

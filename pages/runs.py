@@ -157,7 +157,10 @@ def _recipe(run: Run) -> None:
 def _log(run: Run) -> None:
     """What happened, line by line; what the worker itself printed is a download."""
     st.code(
-        "\n".join(log_lines(cache.history(run.id))) or "Nothing has happened yet.", language=None, height=320
+        "\n".join(log_lines(cache.history(run.id))) or "Nothing has happened yet.",
+        language=None,
+        height=320,
+        wrap_lines=True,
     )
     printed = run.log_path.read_bytes() if run.log_path.exists() else b""
     if printed:

@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import UserError
 from core.executors import executor
 from pages.parts.cache import store
-from pages.parts.live_chart import load_plotly
 
 PAGES = {
     "dashboard.py": ("Overview", ":material/home:"),
@@ -42,7 +41,6 @@ def frame(title: str, explanation: str) -> None:
     """
     st.set_page_config(f"{title} · Tenfold", "🔟", layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.html(_STYLE)
-    load_plotly()
     with st.sidebar:
         st.markdown("## Tenfold")
         st.caption("Small image classifiers, trained and judged on your own machine.")

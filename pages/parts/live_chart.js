@@ -1,64 +1,75 @@
-// Draws a plotly figure in place: zoom and hidden curves stay while the data grow.
-// Plotly itself comes from the loader component (live_chart.py), once a browser session.
+// Draws a plotly figure in place: zoom and hidden curves stay while the data grow. See live_chart.py.
 
-const charts = new WeakMap(); // container -> what is drawn in it
+const charts = new WeakMap(); // box -> { figure: the newest, observer }
+let loading; // plotly, fetched once for all charts of a tab
 
-export default function ({ data, parentElement }) {
+export default function ({ data: [figure], parentElement }) {
   const box = parentElement.querySelector(".chart");
-  let chart = charts.get(box);
-  if (!chart) {
-    chart = { figure: null, drawn: null };
-    charts.set(box, chart);
-    chart.resize = new ResizeObserver(() => window.Plotly && box.data && window.Plotly.Plots.resize(box));
-    chart.resize.observe(box);
-    chart.theme = setInterval(() => colours(box) !== chart.drawn && draw(box, chart), 1000);
-  }
-  chart.figure = data;
-  box.style.height = data.height + "px";
-  box.setAttribute("aria-label", data.alt);
-  draw(box, chart);
+  const known = charts.get(box);
+  const chart = known ?? watched(box);
+  chart.figure = figure;
+  box.style.height = `${figure.height}px`;
+  box.setAttribute("aria-label", figure.alt);
+  if (known) draw(box, chart); // a new chart is drawn by its observer, as soon as it has a size
   return () => {
-    chart.resize.disconnect();
-    clearInterval(chart.theme);
-    clearTimeout(chart.wait);
-    charts.delete(box);
-    window.Plotly?.purge(box);
+    if (box.isConnected) return; // Streamlit also cleans up after a call that a newer one overtook
+    chart.observer.disconnect();
+    globalThis.Plotly?.purge(box);
   };
 }
 
-const faint = (colour) => {
-  // plotly does not know color-mix(): the canvas turns any colour of the theme into rgb
-  const pen = document.createElement("canvas").getContext("2d");
-  pen.fillStyle = colour;
-  pen.fillRect(0, 0, 1, 1);
-  return `rgba(${[...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)].join()},0.14)`;
-};
-const theme = (box, name) => getComputedStyle(box).getPropertyValue("--st-" + name).trim();
-const colours = (box) => theme(box, "text-color") + theme(box, "background-color");
+function watched(box) {
+  const chart = { observer: new ResizeObserver(() => draw(box, chart)) };
+  chart.observer.observe(box);
+  charts.set(box, chart);
+  return chart;
+}
 
-function draw(box, chart) {
-  clearTimeout(chart.wait);
-  if (!window.Plotly) {
-    chart.wait = setTimeout(() => draw(box, chart), 50);
-    return;
-  }
-  const text = theme(box, "text-color");
-  const grid = faint(text);
-  const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, title: { font: { size: 13 } } };
-  const layout = chart.figure.layout;
-  chart.drawn = colours(box);
-  window.Plotly.react(box, chart.figure.data, {
-    ...layout,
-    autosize: true,
-    height: chart.figure.height,
-    uirevision: "kept", // constant: plotly keeps what the person zoomed and hid
-    paper_bgcolor: "rgba(0,0,0,0)",
+async function draw(box, chart) {
+  const figure = chart.figure;
+  const Plotly = await plotly(figure.plotly).catch((reason) => {
+    box.textContent = `The chart library did not load (${reason}). Reload the page to try again.`;
+  });
+  if (!Plotly || chart.figure !== figure || !box.clientWidth) return; // overtaken, or in a hidden tab
+  if (!box.data) box.textContent = "";
+  // A copy: plotly writes zoom and hidden curves into what it gets, and would take them for our wish later.
+  const { data, layout = {}, height } = structuredClone(figure);
+  const template = { layout: defaults(box, layout) };
+  const kept = { width: box.clientWidth, height, template, uirevision: "kept" };
+  await Plotly.react(box, data, { ...layout, ...kept }, {
+    displaylogo: false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    toImageButtonOptions: { filename: "chart", scale: 2 },
+  });
+}
+
+function plotly(address) {
+  loading ??= fetch(address, { cache: "force-cache" }) // never stale: the address holds the version
+    .then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status)))
+    .then((script) => import(URL.createObjectURL(new Blob([script], { type: "text/javascript" }))))
+    .then(() => globalThis.Plotly);
+  loading.catch(() => (loading = undefined)); // the next tick tries again
+  return loading;
+}
+
+/** The page's colours and font, wherever the figure does not ask for others. */
+function defaults(box, layout) {
+  const theme = (name) => getComputedStyle(box).getPropertyValue(`--st-${name}`).trim();
+  const [family, color, page, line] = ["font", "text-color", "background-color", "border-color"].map(theme);
+  const ticks = { linecolor: line, tickcolor: line, gridcolor: theme("border-color-light"), zeroline: false };
+  const axis = { ...ticks, automargin: true, title: { font: { size: 13 }, standoff: 8 } };
+  const spike = { spikecolor: line, spikethickness: 1, spikedash: "solid" };
+  return {
+    font: { family, color, size: 12 },
+    colorway: theme("chart-categorical-colors").split(","),
+    paper_bgcolor: page, // not transparent: saved pictures need it, and plotly derives contrasts from it
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: theme(box, "font"), color: text, size: 13 },
-    hoverlabel: { bgcolor: theme(box, "secondary-background-color"), font: { color: text } },
-    margin: { l: 8, r: 12, t: layout.showlegend === false ? 12 : 36, b: 8 },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", ...layout.legend },
-    xaxis: { ...axis, ...layout.xaxis, title: { ...axis.title, ...layout.xaxis.title } },
-    yaxis: { ...axis, ...layout.yaxis, title: { ...axis.title, ...layout.yaxis.title } },
-  }, { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "zoomIn2d", "zoomOut2d"] });
+    margin: { l: 4, r: 12, t: layout.showlegend === false ? 12 : 32, b: 4 },
+    legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 13 } },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: page, bordercolor: line, namelength: 40, font: { family, color, size: 13 } },
+    modebar: { bgcolor: page, color, activecolor: theme("primary-color") },
+    xaxis: { ...axis, ...spike, showgrid: false, showline: true, ticks: "outside", ticklen: 4 },
+    yaxis: axis,
+  };
 }
