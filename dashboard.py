@@ -13,7 +13,7 @@ from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import live
 from pages.parts.pickers import dataset_title
 from pages.parts.queue import queue
-from pages.parts.words import ago, duration, percent
+from pages.parts.words import ago, duration, escaped, percent
 
 FIRST_SEED = 42
 SHAPES_PICTURE = ROOT / "docs" / "shapes.png"  # a file, since drawing the set would delay the first page
@@ -27,7 +27,7 @@ def main() -> None:
     )
     runs = cache.store().runs()
     finished = [run for run in runs if run.state() is RunState.FINISHED]
-    current = next((run for run in cache.store().queue() if run.state().active), None)
+    current = next((run for run in cache.store().queue() + runs if run.state().active), None)
     if len(finished) < LATEST:
         _first_steps(runs, finished)
     if current:
@@ -78,7 +78,7 @@ def _latest(finished: list[Run]) -> None:
             st.metric("Validation", percent(end.validation_accuracy), width=130)
             spec = run.spec
             st.markdown(
-                f"**{in_words(spec.recipe)}**  \n{dataset_title(spec.recipe.dataset)} · seed {spec.seed} · "
+                f"**{in_words(spec.recipe)}**  \n{escaped(dataset_title(spec.recipe.dataset))} · seed {spec.seed} · "
                 f"{duration(end.train_seconds)} · {ago(spec.created)}"
             )
             st.page_link("pages/runs.py", label="Open", query_params={"run": run.id})

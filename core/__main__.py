@@ -17,6 +17,8 @@ import numpy as np
 from core.datasets import DATASETS, ImageData, channel_statistics, folder_place, source
 from core.errors import UserError
 from core.events import EpochEnd, Event, Failed, Finished, Progress, Started
+from core.executors import take_back
+from core.machine import memory_gb
 from core.paths import data_dir, runs_dir
 from core.presets import PRESETS
 from core.store import Run, RunStore
@@ -32,8 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps({"error": str(error)}))
         print(error, file=sys.stderr)
         return 2
+    except OSError as error:
+        reason = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
+        print(f"A file or folder can't be used ({reason}).", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last whole epoch.", file=sys.stderr)
+        print("\nStopped. The same command goes on where it can.", file=sys.stderr)
         return 130
     print(json.dumps(result, allow_nan=False) if options.json else text)
     return status
@@ -103,11 +109,13 @@ def train_command(options: argparse.Namespace) -> Outcome:
     if options.dataset:
         recipe = dataclasses.replace(recipe, dataset=_absolute(options.dataset))
     recipe = recipe.changed(options.set)
+    recipe = dataclasses.replace(recipe, dataset=_absolute(recipe.dataset))
     images = _load(recipe.dataset, recipe.image_size)
     store = RunStore(runs_dir())
     run, _ = store.open(recipe, options.seed, images.fingerprint, options.again)
     cached = run.state().conclusive
     if not cached:
+        take_back(run)
         _work_with_bar(run)
     result = {**_summary(run, "command line"), "cached": cached}
     end = run.history().end
@@ -126,7 +134,7 @@ def runs_command(options: argparse.Namespace) -> Outcome:
     """Every run; test accuracies, and so a look at them, only with --json."""
     runs = RunStore(runs_dir()).runs()
     if options.json:
-        return 0, [_summary(run, "command line") for run in runs], ""
+        return 0, [{**_summary(run, "command line"), "cached": True} for run in runs], ""
     lines = [f"{'id':32}  {'recipe':16} {'seed':>6} {'state':12} {'validation':>10}"]
     for run in runs:
         epochs = run.history().epochs
@@ -144,6 +152,7 @@ def doctor_command(options: argparse.Namespace) -> Outcome:
     states = [str(run.state()) for run in store.runs()]
     result = {
         **passport(choose_compute(recipe), ""),
+        "memory_gb": round(memory_gb(), 1),
         "runs_folder": str(store.folder),
         "runs": {state: states.count(state) for state in sorted(set(states))},
         "damaged_runs": [str(path) for path in store.damaged()],
@@ -184,9 +193,14 @@ def _work_with_bar(run: Run) -> None:
     recipe = run.spec.recipe
     print(f"{recipe.model} on {recipe.dataset}, seed {run.spec.seed}: loading", file=sys.stderr)
     with _Bar() as bar:
+        seen = 0
         while work(run, bar.event) is WorkerExit.BUSY:
-            if epochs := run.history().epochs:
-                bar.event(epochs[-1])
+            history = run.history()
+            if history.started and not seen:
+                bar.event(history.started)
+            for epoch in history.epochs[seen:]:
+                bar.event(epoch)
+            seen = len(history.epochs)
             time.sleep(1)
 
 
@@ -196,10 +210,9 @@ class _Bar:
     def __enter__(self) -> "_Bar":
         from tqdm import tqdm
 
-        self._tqdm = tqdm(
-            total=0, file=sys.stderr, bar_format="{desc} {percentage:3.0f}% |{bar:30}| {postfix}"
-        )
-        self._steps = 0
+        self._started: Started | None = None
+        form = "{desc} {percentage:3.0f}% |{bar:30}| {postfix}"
+        self._tqdm = tqdm(total=1, desc="preparing", file=sys.stderr, bar_format=form, leave=False)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -217,10 +230,11 @@ class _Bar:
                 + (f", going on after epoch {event.resumed_from}" if event.resumed_from else ""),
                 file=sys.stderr,
             )
-        elif isinstance(event, Progress | EpochEnd):
+        elif isinstance(event, Progress | EpochEnd) and self._started:
             started = self._started
             total = started.epochs * started.steps_per_epoch
-            note = f"{event.images_per_second:,.0f} images/s"
+            left = (total - event.step) * started.train_images / started.steps_per_epoch
+            note = f"{event.images_per_second:,.0f} images/s, {left / event.images_per_second:,.0f} s left"
             self._show(f"epoch {event.epoch}/{started.epochs}", event.step, total, note)
             if isinstance(event, EpochEnd):
                 self._tqdm.write(

@@ -79,7 +79,7 @@ def _fast_bf16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device == "cpu":
-        found = torch.cpu.get_capabilities()
+        found = getattr(torch.cpu, "get_capabilities", dict)()  # younger than the oldest torch that we take
         return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
     return False
 

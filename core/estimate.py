@@ -55,10 +55,14 @@ def estimate(store: RunStore, recipe: Recipe, classes: int, train: int, test: in
 
 def _learned_speed(store: RunStore, recipe: Recipe) -> float | None:
     """Images a second of the newest finished run that computed the same thing."""
+    here = probed_device(store)
     for run in store.runs():
-        other = run.spec.recipe
-        if _work(other) == _work(recipe) and isinstance(end := run.history().end, Finished):
-            return end.images_per_second
+        if _work(run.spec.recipe) != _work(recipe):
+            continue
+        history = run.history()
+        there = history.started and history.started.passport.get("device_name")
+        if isinstance(history.end, Finished) and here in (None, there):  # not one copied from elsewhere
+            return history.end.images_per_second
     return None
 
 
@@ -96,7 +100,18 @@ def probed_device(store: RunStore) -> str | None:
     return (read_json(probe_path(store)) or {}).get("device_name")
 
 
+def probe_error(store: RunStore) -> str | None:
+    """Why the last probe could not measure anything, if so."""
+    return (read_json(probe_path(store)) or {}).get("error")
+
+
 def worth_probing(store: RunStore) -> bool:
     """Whether a probe is unfinished, nobody is at it, and no training would disturb it or be disturbed."""
-    points = (read_json(probe_path(store)) or {}).get("points", [])
-    return len(points) < len(PROBE_WIDTHS) and not is_held(probe_lock(store)) and not store.queue()
+    probe = read_json(probe_path(store)) or {}
+    points = probe.get("points", [])
+    return (
+        not probe.get("error")
+        and len(points) < len(PROBE_WIDTHS)
+        and not is_held(probe_lock(store))
+        and not store.queue()
+    )

@@ -8,7 +8,7 @@ seconds. A number that is not finite is written as null: NaN is no JSON.
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,7 +19,8 @@ class Started:
     `resumed_from` is the epoch whose checkpoint it goes on from, 0 for the beginning: whatever was
     recorded after that epoch is void. `classes`, `mean` and `std` (channels, on the scale 0 to 1)
     are what the weights need to be used without the data set. `passport` says where and with what
-    the run computes (`core.device`).
+    the run computes (`core.device`); `changes` tells where it differs from the worker's before: then
+    the weights need not be those of an undisturbed run.
     """
 
     time: float
@@ -32,11 +33,12 @@ class Started:
     mean: list[float]
     std: list[float]
     passport: dict[str, Any]
+    changes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Loss and accuracy on the training images since the last such event, while weights moved."""
+    """Loss and accuracy on training images since the last such event of the epoch, while weights moved."""
 
     epoch: int
     step: int

@@ -75,7 +75,7 @@ def curve(
     percent = quantity == "accuracy"
     number = ".1%" if percent else ".3f"
     traces = [
-        _line("training, every few steps", *steps, {"color": GREY, "width": 1}, "lines", number),
+        _line("training steps", *steps, {"color": GREY, "width": 1}, "lines", number),
         _line("training", *training, {"color": colour, "width": 2, "dash": "dash"}, "lines+markers", number),
         _line("validation", *validation, {"color": colour, "width": 3}, "lines+markers", number),
     ]

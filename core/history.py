@@ -1,5 +1,7 @@
 """What a run's events add up to: its curves, its passport and its end, read as they grow."""
 
+import copy
+import os
 from pathlib import Path
 
 from core.events import EpochEnd, Event, Failed, Finished, Started, Step, from_line
@@ -14,7 +16,11 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._clear()
+
+    def _clear(self) -> None:
         self._offset = 0
+        self._inode = 0
         self.started: Started | None = None
         self.launches = 0
         self.steps: list[Step] = []
@@ -25,6 +31,10 @@ class History:
         """Read whole new lines; a half-written last one waits for the next call. True if any came."""
         try:
             with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if self._inode != status.st_ino or status.st_size < self._offset:
+                    self._clear()  # another file of this name: the run was deleted and made anew
+                    self._inode = status.st_ino
                 file.seek(self._offset)
                 content = file.read()
         except FileNotFoundError:
@@ -36,6 +46,12 @@ class History:
             if event is not None:
                 self._take(event)
         return bool(whole)
+
+    def copy(self) -> "History":
+        """What is known now, untouched by later reading."""
+        other = copy.copy(self)
+        other.steps, other.epochs = list(self.steps), list(self.epochs)
+        return other
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Started):
@@ -64,10 +80,11 @@ def log_lines(history: History) -> list[str]:
     if started := history.started:
         facts = started.passport
         lines.append(
-            f"started on {facts['device_name']}, {facts['precision']}, {facts['threads']} CPU thread(s), "
-            f"torch {facts['torch']}: {started.train_images:,} training and "
+            f"started on {facts.get('device_name')}, {facts.get('precision')}, "
+            f"{facts.get('threads')} CPU thread(s), torch {facts.get('torch')}: {started.train_images:,} training and "
             f"{started.validation_images:,} validation images, {started.steps_per_epoch:,} steps an epoch"
         )
+        lines += [f"  other than before: {change}" for change in started.changes]
         if started.resumed_from:
             lines.append(
                 f"went on after epoch {started.resumed_from}; taken up {history.launches} times in all"

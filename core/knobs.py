@@ -51,14 +51,16 @@ def checked(name: str, knob: Knob, kind: type, value: Any) -> Any:
         UserError: wrong type, not finite, out of bounds, or none of the choices.
     """
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf
     if type(value) is not kind:
         raise UserError(f"{name} must be {_KINDS[kind]}, not {value!r}.")
     if knob.choices and value not in knob.choices:
         raise UserError(f"{name} must be one of {', '.join(knob.choices)}, not {value!r}.")
     if kind in (int, float) and not _within(value, knob):
         unit = f" {knob.unit}" if knob.unit else ""
-        raise UserError(f"{name} must lie between {knob.low:g} and {knob.high:g}{unit}, not {value:g}.")
+        raise UserError(
+            f"{name} must lie between {knob.low:g} and {knob.high:g}{unit}, not {str(value)[:20]}."
+        )
     return value
 
 

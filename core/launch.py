@@ -1,5 +1,7 @@
 """What a page starts: the training of a recipe with a seed, and the probe of the machine before it."""
 
+import contextlib
+
 from core.config import Recipe
 from core.datasets import source
 from core.detached import spawn
@@ -30,14 +32,10 @@ def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tu
     return run, created
 
 
-def find(store: RunStore, recipe: Recipe, seed: int) -> Run | None:
-    """The run that would answer `start` without training anything new, if there is one."""
-    fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
-    return store.find(recipe.digest(fingerprint), seed) if fingerprint else None
-
-
 def begin_probe(store: RunStore) -> None:
     """Time this machine in the background, once, and not while it trains."""
-    if worth_probing(store):
+    if not worth_probing(store):
+        return
+    with contextlib.suppress(OSError):  # a folder that can't be written to is told of at Start
         store.folder.mkdir(parents=True, exist_ok=True)
         spawn("core.probe", str(store.folder), log=store.folder / ".speed.log")

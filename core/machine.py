@@ -2,6 +2,7 @@
 
 import functools
 import os
+import platform
 
 import psutil
 
@@ -26,7 +27,7 @@ def cores() -> int:
 
 @functools.cache
 def gpus() -> int:
-    """NVIDIA GPUs that a worker could use, asked of the driver: no CUDA context is made.
+    """GPUs that a worker could use, NVIDIA's asked of the driver: no CUDA context is made.
 
     `TENFOLD_DEVICE=cpu` hides them.
     """
@@ -34,6 +35,8 @@ def gpus() -> int:
         return 0
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return len([part for part in visible.split(",") if part.strip() and part.strip() != "-1"])
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return 1  # Apple's, shared by all: one run at a time
     import pynvml
 
     try:

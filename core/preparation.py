@@ -4,6 +4,7 @@ A process of its own, so that a page stays live while 170 MB come down, and so t
 browser does not start them again. It holds a lock while it lives and writes its progress to a file.
 """
 
+import contextlib
 import hashlib
 import sys
 import time
@@ -17,6 +18,8 @@ from core.locks import FileLock, is_held
 from core.paths import data_dir, read_json, write_json
 
 WRITE_SECONDS = 0.2
+STARTING_SECONDS = 10.0
+"""So long a preparation may take from its start to its lock."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ def begin(dataset: str, image_size: int) -> None:
         UserError: the folder of data sets can't be written to.
     """
     place = _place(dataset, image_size)
+    if is_held(place.with_suffix(".lock")):
+        return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.with_suffix(".json").unlink(missing_ok=True)
+        write_json(place.with_suffix(".json"), asdict(Preparation()), durable=False)
         spawn("core.preparation", dataset, str(image_size), log=place.with_suffix(".log"))
     except OSError as error:
         raise UserError(
@@ -48,12 +53,22 @@ def begin(dataset: str, image_size: int) -> None:
 
 
 def status(dataset: str, image_size: int) -> Preparation | None:
-    """How the last preparation goes or went; None if there was none, or it died without a word."""
+    """How the last preparation goes, or why it ended early; None if there was none, or it is done."""
     place = _place(dataset, image_size)
-    values = read_json(place.with_suffix(".json"))
-    found = Preparation(**values) if values else None
-    alive = is_held(place.with_suffix(".lock"))
-    return found if alive or (found and found.error) else None
+    note = place.with_suffix(".json")
+    values = read_json(note)
+    try:
+        found = Preparation(**values) if values else None
+    except TypeError:  # written by another version
+        return None
+    if found is None or found.error or is_held(place.with_suffix(".lock")):
+        return found
+    with contextlib.suppress(OSError):
+        if time.time() - note.stat().st_mtime < STARTING_SECONDS:
+            return found
+    return Preparation(
+        error="Preparing the images ended without a word, perhaps for want of memory: try again."
+    )
 
 
 def _place(dataset: str, image_size: int) -> Path:
@@ -84,6 +99,7 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         write_json(place.with_suffix(".json"), asdict(Preparation(error=str(error))), durable=False)
         return 1
+    place.with_suffix(".json").unlink(missing_ok=True)
     return 0
 
 

@@ -6,7 +6,9 @@ once. It gives way as soon as somebody wants to train.
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from core.augment import apply, draw
 from core.config import Recipe
 from core.datasets import ImageData, Split
 from core.device import Compute, choose_compute, passport, prepare_process
+from core.errors import UserError
 from core.estimate import PROBE_WIDTHS, probe_lock, probe_path
 from core.events import Progress
 from core.layers import totals
@@ -35,6 +38,15 @@ def main(arguments: list[str]) -> int:
     if not lock.acquire():
         return 0
     found = read_json(probe_path(store)) or {"points": []}
+    try:
+        _measure(store, found)
+    except UserError as error:
+        write_json(probe_path(store), {**found, "error": str(error)})
+        return 1
+    return 0
+
+
+def _measure(store: RunStore, found: dict[str, Any]) -> None:
     for width in PROBE_WIDTHS[len(found["points"]) :]:
         recipe = Recipe(width=width, epochs=200)  # more than it will see
         prepare_process(recipe)
@@ -43,18 +55,17 @@ def main(arguments: list[str]) -> int:
         if "augmentation_seconds" not in found:
             found["augmentation_seconds"] = augmentation_seconds(compute)
         _, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes=10))
-        speed = images_per_second(recipe, compute)
+        speed = images_per_second(recipe, compute, give_way=lambda: bool(store.queue()))
+        if speed is None:
+            return
         found["points"].append({"multiply_adds": multiply_adds, "images_per_second": speed})
         write_json(probe_path(store), found)
-        if store.queue():
-            break
-    return 0
 
 
-def images_per_second(recipe: Recipe, compute: Compute) -> float:
+def images_per_second(recipe: Recipe, compute: Compute, give_way: Callable[[], bool]) -> float | None:
     """Speed of training steps on random images, from the first sign of progress to the second.
 
-    What lies before the first is warming up.
+    What lies before the first is warming up. None if it was told to give way in between.
     """
     draws = np.random.default_rng(0)
     images = draws.integers(0, 256, (IMAGES, 3, 32, 32), dtype=np.uint8)
@@ -65,6 +76,8 @@ def images_per_second(recipe: Recipe, compute: Compute) -> float:
     for event in train(learner, prepare_data(data, recipe, 0, compute), recipe, 0, compute):
         if isinstance(event, Progress):
             signs.append((time.monotonic(), event.step))
+            if give_way():
+                return None
         if len(signs) == 2:
             break
     (begin, first), (end, last) = signs

@@ -10,11 +10,13 @@ import contextlib
 import enum
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.locks import FileLock
 from core.machine import gpus, places_for, slots
@@ -59,6 +61,7 @@ class Runner:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         self.workers: dict[str, Worker] = {}
+        self.without_room: set[str] = set()  # ids; kept here too, as their notes may not fit on the disk
 
     def loop(self) -> None:
         idle_since = time.monotonic()
@@ -77,25 +80,37 @@ class Runner:
             if run.id in self.workers:
                 continue
             state = run.state()
-            if state is RunState.PAUSED and run.runner_note().get("waiting"):
-                self._go_on_when_there_is_room(run)
+            if run.id in self.without_room or (state is RunState.PAUSED and run.runner_note().get("waiting")):
+                self._go_on_when_there_is_room(run, state)
             elif state in (RunState.QUEUED, RunState.STARTING, RunState.RESUMING):
                 waiting.append(run)  # also one whose worker died before its first word
             elif state.active:  # a worker that an earlier runner left behind
                 taken += places_for(run.spec.recipe)
             else:
-                self.store.dequeue(run)
+                self._let_go(run)
         for run in waiting:
             places = places_for(run.spec.recipe)
             if taken + places > slots():
                 break  # first come first served: a small run does not overtake a large one
-            self._launch(run, places)
+            try:
+                self._launch(run, places)
+            except (
+                OSError
+            ):  # its folder was deleted, or no log fits on the disk: tried again at the next tick
+                continue
             taken += places
         return bool(self.store.queue())
 
+    def _let_go(self, run: Run) -> None:
+        """Take a run out of the queue, unless a person said "go on" at this very moment."""
+        self.store.dequeue(run)
+        if run.state() is RunState.INTERRUPTED:
+            self.store.enqueue(run)
+
     def _launch(self, run: Run, places: int) -> None:
-        note = run.runner_note()
-        write_json(run.folder / "runner.json", {"launches": note.get("launches", 0) + 1})
+        note, epochs = run.runner_note(), len(run.history().epochs)
+        earlier = note.get("launches", 0) if note.get("epochs", 0) >= epochs else 0  # it got further: no loop
+        _write_note(run, {"launches": earlier + 1, "epochs": epochs})
         gpu = self._free_gpu()
         environment = dict(os.environ) if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu}
         with run.log_path.open("ab") as log:
@@ -122,11 +137,11 @@ class Runner:
             return
         note = worker.run.runner_note()
         if status == WorkerExit.DISK_FULL:
+            self.without_room.add(worker.run.id)
             note["waiting"] = "The disk is full: the run goes on by itself when there is room."
         elif note.get("launches", 0) >= LAUNCHES and not worker.run.marked("cancel"):
-            note["failure"] = f"Its worker ended {LAUNCHES} times without a word; the run's log may say why."
-        with contextlib.suppress(OSError):  # on a full disk even this can fail; then it just goes on later
-            write_json(worker.run.folder / "runner.json", note)
+            note["failure"] = _why_it_died(worker.run, status)
+        _write_note(worker.run, note)
 
     def _stop(self, worker: Worker) -> None:
         """SIGTERM, which ends a worker at once; SIGKILL if that did not help."""
@@ -137,9 +152,15 @@ class Runner:
         elif now - worker.asked_to_stop > KILL_SECONDS:
             worker.process.kill()
 
-    def _go_on_when_there_is_room(self, run: Run) -> None:
-        if shutil.disk_usage(run.folder).free > ROOM_BYTES:
-            write_json(run.folder / "runner.json", {})
+    def _go_on_when_there_is_room(self, run: Run, state: RunState) -> None:
+        if state in (RunState.CANCELLED, RunState.FAILED) or state.conclusive:
+            self.without_room.discard(run.id)
+            self._let_go(run)
+            return
+        largest = max((path.stat().st_size for path in run.folder.glob("checkpoint-*.pt")), default=0)
+        if shutil.disk_usage(run.folder).free > max(ROOM_BYTES, 3 * largest):
+            self.without_room.discard(run.id)
+            _write_note(run, {})
 
     def _free_gpu(self) -> str | None:
         """The first GPU that no worker of ours uses; None on a machine without."""
@@ -147,6 +168,23 @@ class Runner:
         names = visible.split(",") if visible else [str(index) for index in range(gpus())]
         used = {worker.gpu for worker in self.workers.values()}
         return next((name for name in names if name not in used), None)
+
+
+def _why_it_died(run: Run, status: int) -> str:
+    """A sentence from the exit status; Linux kills whoever holds most memory when there is none left."""
+    if status == -signal.SIGKILL:
+        size = run.spec.recipe.batch_size
+        return (
+            f"Its worker was killed {LAUNCHES} times, as happens when memory runs out: "
+            f"try a batch size of {max(1, size // 2)} in place of {size}."
+        )
+    return f"Its worker ended {LAUNCHES} times without a word; the run's log may say why."
+
+
+def _write_note(run: Run, note: dict[str, Any]) -> None:
+    """On a full disk, or in a folder that was just deleted, the note is lost and nothing else."""
+    with contextlib.suppress(OSError):
+        write_json(run.folder / "runner.json", note)
 
 
 def main(arguments: list[str]) -> int:

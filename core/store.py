@@ -144,7 +144,10 @@ class Run:
     def progress(self) -> Progress | None:
         """The worker's last sign of life, None before the first."""
         values = read_json(self.folder / "progress.json")
-        return Progress(**values) if values else None
+        try:
+            return Progress(**values) if values else None
+        except TypeError:  # written by another version
+            return None
 
     def runner_note(self) -> dict[str, Any]:
         """What the runner wrote: `launches`, `failure` where it gave up, `waiting` where it can't go on yet."""
@@ -224,21 +227,26 @@ class RunStore:
 
     def queue(self) -> list[Run]:
         """The runs that were asked for and have not ended, first come first."""
-        try:
-            entries = [(entry.stat().st_mtime_ns, entry.name) for entry in os.scandir(self.folder / QUEUE)]
-        except FileNotFoundError:
-            return []
-        runs = [self._read(self.folder / name) for _, name in sorted(entries) if _ID.fullmatch(name)]
-        return [run for run in runs if run]
+        entries = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for entry in os.scandir(self.folder / QUEUE):
+                with contextlib.suppress(FileNotFoundError):  # taken out at this very moment
+                    entries.append((entry.stat().st_mtime_ns, entry.name))
+        runs = []
+        for _, name in sorted(entries):
+            run = self._read(self.folder / name) if _ID.fullmatch(name) else None
+            if run:
+                runs.append(run)
+            elif not (self.folder / name).exists():  # its folder was deleted
+                (self.folder / QUEUE / name).unlink(missing_ok=True)
+        return runs
 
     def find(self, digest: str, seed: int) -> Run | None:
         """The run that answers for this recipe and seed: finished, diverged, or on its way."""
-        answers = [
-            run
-            for run in self._attempts(digest, seed)
-            if run and (run.state().conclusive or run.state().active)
-        ]
-        return answers[-1] if answers else None
+        states = [(run, run.state()) for run in self._attempts(digest, seed) if run]
+        on_its_way = [run for run, state in states if state.active]
+        conclusive = [run for run, state in states if state.conclusive]
+        return next(iter(reversed(on_its_way or conclusive)), None)
 
     def open(self, recipe: Recipe, seed: int, data_fingerprint: str, again: bool = False) -> tuple[Run, bool]:
         """The run of this recipe and seed, made if there is none to answer for it.
@@ -255,9 +263,11 @@ class RunStore:
         """
         digest = recipe.digest(data_fingerprint)
         attempts = list(self._attempts(digest, seed))
-        for run in attempts:
-            state = run.state() if run else RunState.FAILED
-            if run and state is not RunState.FAILED and not (state.conclusive and again):
+        answer = self.find(digest, seed)
+        if answer and not (again and answer.state().conclusive):
+            return answer, False
+        for run in reversed(attempts):
+            if run and not run.state().ended:  # stopped, paused or interrupted
                 return run, False
         spec = RunSpec(recipe, seed, digest, data_fingerprint, len(attempts) + 1, time.time())
         return self._create(spec)
@@ -300,7 +310,7 @@ class RunStore:
             return None
         try:
             return Run(folder, RunSpec(**{**values, "recipe": Recipe.from_dict(values["recipe"])}))
-        except (KeyError, TypeError, UserError):
+        except (KeyError, TypeError, ValueError, UserError):
             return None
 
 

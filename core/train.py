@@ -100,7 +100,7 @@ def prepare_data(data: ImageData, recipe: Recipe, seed: int, compute: Compute) -
         tensor(data.train.labels[validation]),
         tensor(data.test.images),
         tensor(data.test.labels),
-        Normalise(*normalisation(recipe.normalisation, data.train.images), device),
+        Normalise(*normalisation(recipe.normalisation, data), device),
     )
 
 
@@ -158,6 +158,8 @@ def _train_epoch(
     seconds = time.monotonic() - begin
     outputs = logits(learner.model, data.validation_images, data.normalise, compute)
     validation_loss, validation_accuracy = loss_and_accuracy(outputs, data.validation_labels)
+    if not math.isfinite(validation_loss):
+        raise _diverged(recipe, learner.step)
     used_rate = learning_rate(learner.optimizer)
     end_of_epoch(learner.schedule, validation_loss)
     learner.epoch = epoch
@@ -236,8 +238,12 @@ class _Sums:
 def _finite(sums: _Sums, recipe: Recipe, step: int) -> tuple[float, float]:
     loss, accuracy = sums.read()
     if not math.isfinite(loss):
-        raise Diverged(
-            f"The loss became infinite at or before step {step}: try a learning rate of "
-            f"{recipe.learning_rate / 10:g} in place of {recipe.learning_rate:g}."
-        )
+        raise _diverged(recipe, step)
     return loss, accuracy
+
+
+def _diverged(recipe: Recipe, step: int) -> Diverged:
+    return Diverged(
+        f"The loss became infinite at or before step {step}: try a learning rate of "
+        f"{recipe.learning_rate / 10:g} in place of {recipe.learning_rate:g}."
+    )

@@ -4,15 +4,18 @@ The only writer of a run's events, checkpoints and weights; it holds the run's l
 It may be killed at any moment: the next worker goes on from the last commit.
 """
 
+import contextlib
 import dataclasses
 import errno
 import io
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,6 +41,8 @@ from core.train import (
     train,
 )
 
+STOP_SECONDS = 1.0
+
 Listener = Callable[[Event], None]
 
 
@@ -55,8 +60,15 @@ class EventLog:
         self._file.truncate(whole)
 
     def append(self, event: Event, durable: bool = False) -> None:
-        """Write one event; `durable` waits until it would survive a power cut."""
-        os.write(self._file.fileno(), to_line(event).encode())
+        """Write one event, whole or not at all; `durable` waits until it would survive a power cut.
+
+        Raises:
+            OSError: the disk is full; the log ends as before.
+        """
+        line, before = to_line(event).encode(), os.fstat(self._file.fileno()).st_size
+        if os.write(self._file.fileno(), line) < len(line):
+            self._file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if durable:
             os.fsync(self._file.fileno())
 
@@ -93,7 +105,8 @@ def _work_locked(run: Run, log: EventLog, listener: Listener) -> WorkerExit:
                 write_json(run.folder / "progress.json", vars(event), durable=False)
             else:
                 log.append(event, durable=isinstance(event, EpochEnd | Finished))
-            listener(event)
+            with contextlib.suppress(BrokenPipeError):  # whoever listened has left; the training goes on
+                listener(event)
             if run.marked("cancel") or run.marked("pause"):
                 raise Stopped
         return WorkerExit.DONE
@@ -131,6 +144,8 @@ def _events(run: Run) -> Iterator[Event]:
     del state
     history.epochs = [epoch for epoch in history.epochs if epoch.epoch <= learner.epoch]
     checkpoints.sweep(run.folder, history.epochs)
+    run.unmark("progress.json")  # it speaks of steps that were lost
+    papers = passport(compute, images.fingerprint)
     yield Started(
         time.time(),
         learner.epoch,
@@ -141,7 +156,8 @@ def _events(run: Run) -> Iterator[Event]:
         list(images.classes),
         data.normalise.mean.tolist(),
         data.normalise.std.tolist(),
-        passport(compute, images.fingerprint),
+        papers,
+        _changes(history.started.passport, papers) if history.started else [],
     )
     for event in train(learner, data, recipe, seed, compute):
         if isinstance(event, EpochEnd):
@@ -153,6 +169,16 @@ def _events(run: Run) -> Iterator[Event]:
         else:
             yield event
     yield _finish(run, data, learner, history, compute)
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Where two passports differ in what weights depend on: "threads: 2 before, 1 now"."""
+    names = ("device_name", "precision", "threads", "instruction_set", "torch")
+    return [
+        f"{name.replace('_', ' ')}: {before.get(name)} before, {now.get(name)} now"
+        for name in names
+        if before.get(name) != now.get(name)
+    ]
 
 
 def _finish(run: Run, data: TrainingData, learner: Learner, history: History, compute: Compute) -> Finished:
@@ -207,7 +233,20 @@ def _named(error: BaseException, run: Run) -> Failed:
 def main(arguments: list[str]) -> int:
     """Work on the run that the runner names; what goes wrong is in its events and its log."""
     folder, run_id = arguments
-    return work(RunStore(Path(folder)).get(run_id))
+    run = RunStore(Path(folder)).get(run_id)
+    threading.Thread(target=_leave_when_stopped, args=(run,), daemon=True).start()
+    return work(run)
+
+
+def _leave_when_stopped(run: Run) -> None:
+    """End this process soon after a person said stop, even in the middle of a long evaluation.
+
+    The runner sends SIGTERM for this, but it may be dead; and a worker may die at any moment.
+    """
+    while not run.marked("cancel"):
+        time.sleep(STOP_SECONDS)
+    time.sleep(STOP_SECONDS)  # the loop of the training notices first, as a rule, and closes its files
+    os._exit(WorkerExit.STOPPED)
 
 
 if __name__ == "__main__":

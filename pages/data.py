@@ -8,18 +8,20 @@ import streamlit as st
 
 from core import figures, pictures
 from core.config import KNOBS, Recipe
-from core.datasets import ImageData, Split, channel_statistics, normalisation
+from core.datasets import ImageData, Split, normalisation
 from core.datasets.split import split_indices
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
 from pages.parts.recipe_form import value_title
+from pages.parts.words import escaped
 
 IMAGE_SIZE = 32
 THUMBNAIL_PX = 64
 CARD_PX = 128
 CARDS_IN_A_ROW = 5
+MOST_CARDS = 20
 COLUMNS = 12
 CLASSES_AT_ONCE = 10
 
@@ -59,7 +61,7 @@ def main() -> None:
 
 
 def _facts(data: ImageData) -> None:
-    mean, std = channel_statistics(data.train.images)
+    mean, std = data.channel_statistics
     with st.container(horizontal=True, gap="large"):
         st.metric("Classes", f"{len(data.classes):,}", width="content")
         st.metric("Training images", f"{len(data.train):,}", width="content")
@@ -111,10 +113,12 @@ def _class_counts(data: ImageData) -> None:
 def _one_of_each(data: ImageData) -> None:
     """Figures 3 and 4: one image of each class, as it is and as the network gets it."""
     kind = _normalisation_choice("faces")
-    mean, std = normalisation(kind, data.train.images)
+    mean, std = normalisation(kind, data)
     shown = st.number_input("Which one of each class", 1, 1000, 1, help="1 is the first of its class.") - 1
     st.markdown("**As they are** (figure 3 of the report)")
-    chosen = [_nth_of_class(data.train, label, shown) for label in range(len(data.classes))]
+    chosen = [_nth_of_class(data.train, label, shown) for label in range(min(len(data.classes), MOST_CARDS))]
+    if len(data.classes) > MOST_CARDS:
+        st.caption(f"The first {MOST_CARDS} of {len(data.classes):,} classes; Samples shows any of them.")
     _cards(data, chosen, lambda image: image)
     st.markdown("**Normalised** (figure 4)")
     _cards(data, chosen, lambda image: pictures.displayable(pictures.normalised(image, mean, std)))
@@ -131,7 +135,7 @@ def _cards(data: ImageData, chosen: list[int | None], change: Callable[[np.ndarr
                 picture = pictures.enlarged(change(data.train.images[index]), CARD_PX)
                 name = data.classes[label]
                 st.image(
-                    picture, caption=_caption(name), width=CARD_PX, output_format="PNG", alt=f"One {name}"
+                    picture, caption=escaped(name), width=CARD_PX, output_format="PNG", alt=f"One {name}"
                 )
 
 
@@ -144,16 +148,22 @@ def _nth_of_class(split: Split, label: int, n: int) -> int | None:
 def _samples(data: ImageData) -> None:
     """A grid by class, split and page."""
     left, middle, right = st.columns([1, 3, 1])
-    part = left.segmented_control(
-        "Part", ["training", "test"], default="training", required=True, key="data.part"
+    part = left.selectbox(
+        "Part",
+        ["training", "validation", "test"],
+        key="data.part",
+        help="Training is the whole training set; validation the part of it that seed 42 holds out.",
     )
-    split = data.train if part == "training" else data.test
+    split = data.test if part == "test" else data.train
+    if part == "validation":
+        _, rows = split_indices(len(data.train), Recipe().validation_share, seed=42)
+        split = Split(data.train.images[rows], data.train.labels[rows])
     classes = middle.multiselect(
         "Classes", data.classes, default=list(data.classes[:CLASSES_AT_ONCE]), max_selections=CLASSES_AT_ONCE
     )
     rows = max(1, CLASSES_AT_ONCE // max(1, len(classes)))
     most = max([int((split.labels == data.classes.index(name)).sum()) for name in classes] or [1])
-    pages = -(-most // (rows * COLUMNS))
+    pages = max(1, -(-most // (rows * COLUMNS)))
     page = right.number_input(f"Page (of {pages:,})", 1, pages, 1)
     for name in classes:
         found = np.flatnonzero(split.labels == data.classes.index(name))
@@ -174,12 +184,12 @@ def _anatomy(data: ImageData) -> None:
     index = st.number_input("Training image", 0, len(data.train) - 1, 0, help="Its place in the data set.")
     kind = _normalisation_choice("anatomy")
     image, label = data.train.images[index], int(data.train.labels[index])
-    mean, std = normalisation(kind, data.train.images)
+    mean, std = normalisation(kind, data)
     after = pictures.normalised(image, mean, std)
     left, middle, right = wrapping_columns([1, 1, 2], "anatomy")
     left.image(
         pictures.enlarged(image, 256),
-        _caption(f"{data.classes[label]}, as it is"),
+        escaped(f"{data.classes[label]}, as it is"),
         output_format="PNG",
         alt="The image",
     )
@@ -225,11 +235,6 @@ def _normalisation_choice(key: str) -> str:
         help=knob.help,
         key=f"data.normalisation.{key}",
     )
-
-
-def _caption(text: str) -> str:
-    """A caption is Markdown: a class name must not become any."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-.!|~:$" else sign for sign in text)
 
 
 main()

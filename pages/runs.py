@@ -1,5 +1,8 @@
 """All runs in a table; one of them in depth."""
 
+import hashlib
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
@@ -13,9 +16,10 @@ from pages.parts.frame import frame, sentences
 from pages.parts.live import live
 from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
-from pages.parts.words import ago, duration, percent
+from pages.parts.words import ago, duration, escaped, percent
 
 TABLE_ROWS = 8
+LOG_BYTES = 200_000
 
 
 def main() -> None:
@@ -25,14 +29,14 @@ def main() -> None:
         st.info("There are no runs yet: start one on the Train page.", icon=":material/list_alt:")
         st.page_link("pages/train.py", label="Train a first model", icon=":material/school:")
         return
-    chosen = _table(runs)
+    _table(runs)
     with sentences():
-        wanted = chosen or st.query_params.get("run") or runs[0].id
+        wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or runs[0].id
         _depth(cache.store().get(wanted))
 
 
-def _table(runs: list[Run]) -> str | None:
-    """The table; gives the id of the run whose row was chosen."""
+def _table(runs: list[Run]) -> None:
+    """All runs, newest first."""
     table = pd.DataFrame([_row(run) for run in runs])
     columns = {
         "seed": st.column_config.NumberColumn(format="%d", help="Where all chance of the run starts."),
@@ -47,18 +51,24 @@ def _table(runs: list[Run]) -> str | None:
         "time": st.column_config.TextColumn("training time"),
     }
     height = 38 + 35 * min(len(runs), TABLE_ROWS)
-    event = st.dataframe(
+    st.session_state["runs.shown"] = [run.id for run in runs]
+    st.dataframe(
         table,
         hide_index=True,
         height=height,
         column_config=columns,
-        on_select="rerun",
+        on_select=_choose,
         selection_mode="single-row",
-        key="runs",
+        key=f"runs-{runs[0].id}-{len(runs)}",  # a new run moves the rows: then none is marked
         alt="Table of all runs, newest first",
     )
-    rows = event.selection.rows
-    return runs[rows[0]].id if rows and rows[0] < len(runs) else None
+    st.session_state["runs.key"] = f"runs-{runs[0].id}-{len(runs)}"
+
+
+def _choose() -> None:
+    """Remember the run whose row was marked: a row's number belongs to another run soon."""
+    rows = st.session_state[st.session_state["runs.key"]].selection.rows
+    st.session_state["runs.chosen"] = st.session_state["runs.shown"][rows[0]] if rows else None
 
 
 def _row(run: Run) -> dict[str, object]:
@@ -89,15 +99,13 @@ def _test_text(run: Run) -> str:
 def _depth(run: Run) -> None:
     st.divider()
     live(run)
-    recipe, log, weights, passport = st.tabs(["Recipe", "Log", "Results and weights", "Passport"])
-    with recipe:
-        _recipe(run)
-    with log:
-        _log(run)
-    with weights:
-        _results(run)
-    with passport:
-        _passport(run)
+    views = {"Recipe": _recipe, "Log": _log, "Results and weights": _results, "Passport": _passport}
+    for tab, draw in zip(
+        st.tabs(list(views), key="runs.tab", on_change="rerun"), views.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                draw(run)
 
 
 def _results(run: Run) -> None:
@@ -113,7 +121,7 @@ def _results(run: Run) -> None:
     right.metric("Test accuracy", test, help="For the final word on one recipe, after choosing.")
     looks = run.looks()
     with right.container(horizontal=True, vertical_alignment="center"):
-        if not revealed and st.button("Reveal", key="reveal", icon=":material/visibility:"):
+        if not revealed and st.button("Reveal", key=f"reveal-{run.id}", icon=":material/visibility:"):
             run.look("runs page")
             st.session_state["revealed"] = [*st.session_state["revealed"], run.id]
             st.rerun()
@@ -123,12 +131,15 @@ def _results(run: Run) -> None:
 
 def _weights(run: Run) -> None:
     path = run.folder / "weights.pt"
-    recipe, started = run.spec.recipe, cache.history(run.id).started
+    recipe, history = run.spec.recipe, cache.history(run.id)
     name = f"{recipe.model}-seed{run.spec.seed}.pt"
     try:
         content = path.read_bytes()
     except OSError:
         st.warning("The weights of this run are gone from its folder: train it again.")
+        return
+    if hashlib.sha256(content).hexdigest() != history.end.sha256.get("weights.pt"):
+        st.error("The weights of this run are damaged on the disk: train it again.", icon=":material/error:")
         return
     st.download_button(
         f"Download the weights ({len(content) / 1e6:.1f} MB)",
@@ -137,8 +148,10 @@ def _weights(run: Run) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    st.caption("They load with plain PyTorch, in this project's folder:")
-    st.code(MODELS[recipe.model].loading_code(recipe, len(started.classes), name), language="python")
+    if history.started:
+        st.caption("They load with plain PyTorch, in this project's folder:")
+        classes = len(history.started.classes)
+        st.code(MODELS[recipe.model].loading_code(recipe, classes, name), language="python")
 
 
 def _recipe(run: Run) -> None:
@@ -147,7 +160,7 @@ def _recipe(run: Run) -> None:
     table = pd.DataFrame(
         {
             "field": [KNOBS[name].label for name in names],
-            "value": [value_title(name, getattr(run.spec.recipe, name)) for name in names],
+            "value": [escaped(value_title(name, getattr(run.spec.recipe, name))) for name in names],
             "meaning": [KNOBS[name].help for name in names],
         }
     )
@@ -162,7 +175,7 @@ def _log(run: Run) -> None:
         height=320,
         wrap_lines=True,
     )
-    printed = run.log_path.read_bytes() if run.log_path.exists() else b""
+    printed = _tail(run.log_path)
     if printed:
         st.download_button(
             "Download what the worker printed",
@@ -171,6 +184,15 @@ def _log(run: Run) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
+
+
+def _tail(path: Path) -> bytes:
+    """The end of a file, which may have grown large; nothing for none."""
+    if not path.exists():
+        return b""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_BYTES))
+        return file.read()
 
 
 def _passport(run: Run) -> None:
@@ -189,7 +211,9 @@ def _passport(run: Run) -> None:
     }
     names = [name.replace("_", " ") for name in facts]
     table = pd.DataFrame({"fact": names, "value": [str(value) for value in facts.values()]})
-    st.caption("The same recipe, seed and passport give the same weights, bit by bit.")
+    st.caption("The same recipe, seed and passport give the same weights; on a CPU bit by bit.")
+    for change in started.changes:
+        st.warning(escaped(f"Went on with something else than before: {change}."), icon=":material/warning:")
     st.dataframe(table, hide_index=True, alt="Where and with what this run was computed")
 
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import launch
 from core.config import Recipe
-from core.estimate import Estimate, estimate, probed_device
+from core.estimate import Estimate, estimate, probe_error, probed_device
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
@@ -13,7 +13,7 @@ from pages.parts.network import network_table
 from pages.parts.pickers import ready_or_prepare
 from pages.parts.queue import queue
 from pages.parts.recipe_form import recipe_form
-from pages.parts.words import duration, percent
+from pages.parts.words import duration, escaped, percent
 
 PROBE_POLL_SECONDS = 2.0
 
@@ -57,10 +57,8 @@ def _start_panel(recipe: Recipe, seed: int, fingerprint: str) -> None:
 
 
 def _start(recipe: Recipe, seed: int, again: bool) -> None:
-    run, created = launch.start(cache.store(), recipe, seed, again)
+    run, _ = launch.start(cache.store(), recipe, seed, again)
     st.query_params["run"] = run.id
-    if not created and not run.state().ended:
-        st.toast("This very run is on its way already: here it is.")
     st.rerun()
 
 
@@ -75,7 +73,6 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
     """How long it takes here, in a line; a machine that nobody measured yet is measured first."""
     measured = _estimated(recipe, fingerprint)
     if measured is None:
-        launch.begin_probe(cache.store())
         st.fragment(_wait_for_probe, run_every=PROBE_POLL_SECONDS)(recipe, fingerprint)
         return
     device = probed_device(cache.store())
@@ -91,7 +88,13 @@ def _estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
 def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
     if _estimated(recipe, fingerprint):
         st.rerun()
-    st.caption("Measuring how fast this machine is …")
+    if error := probe_error(cache.store()):
+        st.caption(escaped(f"How long it takes is not known: {error}"))
+    elif cache.store().queue():
+        st.caption("How long it takes is measured when nothing is being trained.")
+    else:
+        launch.begin_probe(cache.store())
+        st.caption("Measuring how fast this machine is …")
 
 
 def _view() -> None:

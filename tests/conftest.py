@@ -1,13 +1,18 @@
 """What tests share: a fresh store each, a recipe that trains in a second, a run that has finished."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: two test processes share the cores
+
 from streamlit.testing.v1 import AppTest
 
 from core.config import Recipe
 from core.datasets import source
+from core.machine import gpus
 from core.paths import ROOT
 from core.store import Run, RunStore
 
@@ -18,6 +23,9 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("TENFOLD_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("TENFOLD_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TENFOLD_EXECUTOR", "inline")
+    monkeypatch.setenv("TENFOLD_DEVICE", "cpu")
+    monkeypatch.delenv("TENFOLD_SLOTS", raising=False)
+    gpus.cache_clear()
 
 
 @pytest.fixture

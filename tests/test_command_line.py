@@ -1,11 +1,14 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from core.__main__ import main
+from core.locks import FileLock
 from core.paths import ROOT
+from core.presets import PRESETS
 
 TINY = ["--set", "width=0.03125", "epochs=1", "batch_size=256"]
 
@@ -64,11 +67,36 @@ def test_doctor_finds_a_damaged_run(capsys, store):
     assert status == 1 and len(result["damaged_runs"]) == 1
 
 
+def test_stopped_run_goes_on_with_the_same_command(capsys, store):
+    _, first, _ = call(capsys, "train", *TINY, "epochs=2")
+    run = store.get(first["run"])
+    lines = run.events_path.read_text().splitlines(keepends=True)
+    epoch = next(number for number, line in enumerate(lines) if '"event": "epoch"' in line)
+    run.events_path.write_text("".join(lines[: epoch + 1]))  # as it was after its first epoch
+    run.mark("cancel")
+    status, again, errors = call(capsys, "train", *TINY, "epochs=2")
+    assert status == 0 and again["run"] == first["run"] and "going on after epoch 1" in errors
+    assert run.history().end.sha256["weights.pt"]
+
+
+def test_run_that_another_process_trains_is_watched(capsys, store, tiny_recipe, shapes_fingerprint):
+    """The other one holds the lock for a while, then is gone, and the command trains."""
+    recipe = PRESETS["quick"].recipe.changed(TINY[1:])
+    run, _ = store.open(recipe, 42, shapes_fingerprint)
+    lock = FileLock(run.lock_path)
+    lock.acquire()
+    threading.Timer(2.5, lock.release).start()
+    status, result, errors = call(capsys, "train", *TINY)
+    assert status == 0 and result["run"] == run.id and "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["train", "--set", "epochs=0"], "between 1 and 200"),
         (["train", "--set", "nonsense=1"], "no field"),
+        (["train", "--set", "epochs=1" + 400 * "0"], "between 1 and 200"),
+        (["train", "--set", "width=1" + 400 * "0"], "between"),
         (["train", "--dataset", "imagenet"], "no data set"),
         (["train", "--dataset", "folder:/none/such"], "/none/such"),
         (["data", "--dataset", "shapes:x"], "takes no path"),

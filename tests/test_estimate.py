@@ -45,25 +45,28 @@ def test_augmentation_adds_its_time(probed):
 
 
 def test_earlier_run_is_believed_before_the_probe(probed, finished_run, tiny_recipe):
+    write_json(probe_path(probed), {**read_json(probe_path(probed)), "device_name": None})
     found = estimate(probed, dataclasses.replace(tiny_recipe, epochs=50), **SHAPES)
     speed = finished_run.history().end.images_per_second
     assert found.source == "earlier runs"
     assert found.seconds == pytest.approx(6 + (50 * (4000 + 1000 / 3) + 1000 / 3) / speed)
     other = estimate(probed, dataclasses.replace(tiny_recipe, width=0.5), **SHAPES)
     assert other.source == "a short probe"
+    write_json(probe_path(probed), {**read_json(probe_path(probed)), "device_name": "another machine"})
+    assert estimate(probed, tiny_recipe, **SHAPES).source == "a short probe"
 
 
 def test_probe_gives_way_to_training(store, queued_run):
     assert not worth_probing(store)
     probe([str(store.folder)])  # was on its way already when the run was queued
-    assert len(read_json(probe_path(store))["points"]) == 1
+    assert not probe_path(store).exists()
 
 
 def test_probe_goes_on_where_it_stopped(store, monkeypatch):
     store.folder.mkdir()
     measured = []
     monkeypatch.setattr(
-        "core.probe.images_per_second", lambda recipe, _: measured.append(recipe.width) or 100.0
+        "core.probe.images_per_second", lambda recipe, *_, **__: measured.append(recipe.width) or 100.0
     )
     monkeypatch.setattr("core.probe.augmentation_seconds", lambda _: 1e-4)
     write_json(probe_path(store), {"points": [{"multiply_adds": 1, "images_per_second": 1}] * 3})

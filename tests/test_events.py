@@ -59,6 +59,18 @@ def test_resumed_run_has_no_epoch_missing_or_twice(tmp_path):
     assert history.launches == 2
 
 
+def test_history_of_a_run_that_was_deleted_and_made_anew_starts_anew(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(map(to_line, [STARTED, EPOCH, FINISHED])))
+    history = History(path)
+    history.read_new()
+    other = tmp_path / "other"
+    other.write_text("".join(map(to_line, [STARTED, EPOCH, Step(2, 150, 1.0, 0.5), EPOCH, EPOCH])))
+    other.replace(path)
+    history.read_new()
+    assert history.end is None and len(history.steps) == 1
+
+
 def test_log_keeps_test_figures_covered(tmp_path):
     path = tmp_path / "events.jsonl"
     passport = {"device_name": "x", "precision": "fp32", "threads": 1, "torch": "2"}

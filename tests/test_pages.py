@@ -180,10 +180,11 @@ def test_estimate_is_shown_before_start(app, store):
 
 def test_test_accuracy_is_covered_until_it_is_revealed_and_looks_are_counted(app, finished_run):
     accuracy = f"{finished_run.history().end.test_accuracy:.1%}"
+    app.session_state["runs.tab"] = "Results and weights"
     visit(app, "pages/runs.py")
     shown = [metric.value for metric in app.metric]
     assert "covered" in shown and list(app.dataframe[0].value["test"]) == ["covered"]
-    app.button(key="reveal").click().run()
+    app.button(key=f"reveal-{finished_run.id}").click().run()
     assert accuracy in [metric.value for metric in app.metric]
     assert list(app.dataframe[0].value["test"]) == [accuracy]
     assert finished_run.looks() == 1 and "Looked at 1 time" in text(app)
@@ -192,6 +193,7 @@ def test_test_accuracy_is_covered_until_it_is_revealed_and_looks_are_counted(app
 
 
 def test_weights_are_offered_with_the_code_that_loads_them(app, finished_run):
+    app.session_state["runs.tab"] = "Results and weights"
     visit(app, "pages/runs.py")
     assert any("weights_only=True" in block.value for block in app.code)
     assert app.get("download_button")
@@ -199,8 +201,27 @@ def test_weights_are_offered_with_the_code_that_loads_them(app, finished_run):
 
 def test_missing_weights_are_said_in_a_sentence(app, finished_run):
     (finished_run.folder / "weights.pt").unlink()
+    app.session_state["runs.tab"] = "Results and weights"
     visit(app, "pages/runs.py")
     assert "gone" in text(app)
+
+
+def test_damaged_weights_are_not_given_away(app, finished_run):
+    path = finished_run.folder / "weights.pt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    app.session_state["runs.tab"] = "Results and weights"
+    visit(app, "pages/runs.py")
+    assert "damaged" in text(app) and not app.code
+
+
+def test_unwritable_runs_folder_is_a_sentence(app, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TENFOLD_RUNS", str(tmp_path / "file" / "runs"))
+    visit(app, "pages/train.py")
+    app.button(key="start").click().run()
+    assert not app.exception and "TENFOLD_RUNS" in app.error[0].value.replace("\\", "")
 
 
 def test_stopped_run_offers_to_go_on(app, store, queued_run):
@@ -261,6 +282,7 @@ def folder():
             pixels = np.full((40, 50, 3), (number * 20, image * 50, 99), dtype=np.uint8)
             Image.fromarray(pixels).save(place / f"{image}.png")
     (root / "a" / "broken.png").write_bytes(b"not an image")
+    (root / "test only").mkdir()
     return f"folder:{root}"
 
 

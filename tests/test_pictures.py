@@ -3,9 +3,14 @@ import pytest
 from PIL import Image
 
 from core import figures, pictures
-from core.datasets import channel_statistics, normalisation
+from core.datasets import ImageData, Split, channel_statistics, normalisation
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 3, 4, 4), dtype=np.uint8)
+
+
+def as_data(images: np.ndarray) -> ImageData:
+    split = Split(images, np.zeros(len(images), dtype=np.int64))
+    return ImageData(("a", "b"), split, split, "")
 
 
 def test_enlarged_pixels_are_squares_of_one_colour():
@@ -35,10 +40,11 @@ def test_channel_statistics_agree_with_numpy():
 
 
 def test_normalisation_choices_are_what_they_say():
-    assert [list(part) for part in normalisation("half", IMAGES)] == [[0.5] * 3, [0.5] * 3]
-    assert [list(part) for part in normalisation("none", IMAGES)] == [[0] * 3, [1] * 3]
+    data = as_data(IMAGES)
+    assert [list(part) for part in normalisation("half", data)] == [[0.5] * 3, [0.5] * 3]
+    assert [list(part) for part in normalisation("none", data)] == [[0] * 3, [1] * 3]
     constant = np.full((2, 3, 4, 4), 9, dtype=np.uint8)
-    assert np.isfinite(pictures.normalised(constant, *normalisation("dataset", constant))).all()
+    assert np.isfinite(pictures.normalised(constant, *normalisation("dataset", as_data(constant)))).all()
 
 
 def test_displayed_zero_is_grey_and_the_ends_are_cut():

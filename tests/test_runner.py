@@ -68,7 +68,7 @@ def test_every_executor_finishes_the_tiny_recipe(store, tiny_recipe, shapes_fing
 
 
 def test_killed_worker_is_restarted_by_the_runner(store, tiny_recipe, shapes_fingerprint):
-    recipe = dataclasses.replace(tiny_recipe, epochs=8, batch_size=32)
+    recipe = dataclasses.replace(tiny_recipe, epochs=5, batch_size=32)
     run, _ = store.open(recipe, 3, shapes_fingerprint)
     Local().start(store, [run])
     wait(lambda: run.history().epochs)
@@ -83,7 +83,7 @@ def test_killed_worker_is_restarted_by_the_runner(store, tiny_recipe, shapes_fin
     wait(lambda: run.state().ended)
     history = run.history()
     assert run.state() is RunState.FINISHED and history.launches == 2
-    assert [epoch.epoch for epoch in history.epochs] == list(range(1, 9))
+    assert [epoch.epoch for epoch in history.epochs] == list(range(1, 6))
 
 
 def test_as_many_workers_as_places_and_in_order(store, tiny_recipe, fake_worker, monkeypatch):

@@ -88,6 +88,22 @@ def test_training_again_makes_one_new_attempt_however_often_it_is_asked_for(stor
     assert not made and twice.id == again.id
 
 
+def test_open_and_find_give_the_same_run_after_a_second_attempt(store, finished_run):
+    spec = finished_run.spec
+    again, _ = store.open(spec.recipe, spec.seed, spec.data_fingerprint, again=True)
+    shutil.copy(finished_run.events_path, again.events_path)
+    opened, made = store.open(spec.recipe, spec.seed, spec.data_fingerprint)
+    assert not made and opened.id == store.find(spec.digest, spec.seed).id == again.id
+
+
+def test_queue_forgets_a_run_whose_folder_was_deleted(store, tiny_recipe):
+    run, _ = store.open(tiny_recipe, 1, "data")
+    store.enqueue(run)
+    shutil.rmtree(run.folder)
+    assert store.queue() == []
+    assert not store.open(tiny_recipe, 1, "data")[0].queued
+
+
 def test_failed_run_is_left_and_a_new_attempt_made(store, tiny_recipe, run):
     run.events_path.write_text(to_line(STARTED) + to_line(Failed(2.0, "out_of_memory", "why")))
     other, made = store.open(tiny_recipe, 1, "data")

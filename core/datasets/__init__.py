@@ -5,6 +5,7 @@ Nothing here needs torch.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -68,6 +69,11 @@ class ImageData:
     fingerprint: str
     skipped: tuple[tuple[str, str], ...] = ()
 
+    @cached_property
+    def channel_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the training images, computed once; see the function of this name."""
+        return channel_statistics(self.train.images)
+
 
 class Source(Protocol):
     """One place that images come from; constructed cheaply, without reading the images.
@@ -115,6 +121,9 @@ def folder_place(name: str) -> Path | None:
     return Path(place) if kind == "folder" else None
 
 
+_CHUNK = 1000  # images counted at a time: the counting makes each byte eight
+
+
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel over all pixels, on the scale 0 to 1.
 
@@ -124,7 +133,11 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two (3,) float64 arrays, exact sums of integers, so the same on every machine.
     """
-    counts = np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(3)])  # (3, 256)
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for begin in range(0, len(images), _CHUNK):
+        for channel in range(3):
+            values = images[begin : begin + _CHUNK, channel].ravel()
+            counts[channel] += np.bincount(values, minlength=256)
     values = np.arange(256, dtype=np.int64)
     pixels = counts.sum(axis=1)
     mean = counts @ values / pixels
@@ -132,12 +145,12 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean / 255, np.sqrt(np.maximum(variance, 0)) / 255
 
 
-def normalisation(kind: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def normalisation(kind: str, data: ImageData) -> tuple[np.ndarray, np.ndarray]:
     """What is subtracted from each channel and what it is divided by, on the scale 0 to 1.
 
     Args:
         kind: "dataset" (computed), "half" (0.5 and 0.5) or "none" (0 and 1).
-        images: (n, 3, h, w) uint8, the whole training set before its split, as in the report.
+        data: whose whole training set, before its split, is counted, as in the report; never its test set.
 
     Returns:
         Two (3,) float64 arrays.
@@ -146,5 +159,5 @@ def normalisation(kind: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray
         return np.full(3, 0.5), np.full(3, 0.5)
     if kind == "none":
         return np.zeros(3), np.ones(3)
-    mean, std = channel_statistics(images)
+    mean, std = data.channel_statistics
     return mean, np.where(std > 0, std, 1.0)  # a constant channel becomes 0 instead of infinite

@@ -71,7 +71,7 @@ CIFAR10 = Archive(
     meta={"batches.meta": "5ff9c542aee3614f3951f8cda6e48888"},
 )
 """Mirrors of the same bytes: of the Ray project (its CI has trained from it since 2022, ray pull
-request 28480), of PaddlePaddle (`paddle.vision.datasets.Cifar10`) and of BrainChip. The authors'
+request 28480), of TensorFlow, and of PaddlePaddle (`paddle.vision.datasets.Cifar10`). The authors'
 own server comes last: since June 2026 it has sent 50 to 85 kB/s, which makes 40 minutes
 (pytorch/vision issue 9536). SHA-256: keras `datasets/cifar10.py`; MD5s: torchvision `datasets/cifar.py`."""
 

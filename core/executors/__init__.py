@@ -40,14 +40,19 @@ def executor() -> Executor:
 
 def enqueue(store: RunStore, run: Run) -> None:
     """Take back a stop or a pause and put the run at the end of the queue, if it is not in it."""
-    for wish in ("cancel", "pause"):
-        run.unmark(wish)
+    take_back(run)
     store.enqueue(run)
+
+
+def take_back(run: Run) -> None:
+    """Forget that the run was to stop or pause, and how often its worker died before."""
+    for name in ("cancel", "pause", "runner.json"):
+        run.unmark(name)
 
 
 def stop(store: RunStore, run: Run) -> None:
     """Ask for the end of a run; its last checkpoint stays, and starting it again goes on from there."""
     if not run.state().ended:
-        run.mark("cancel")
+        run.mark("cancel")  # obeyed by the worker itself, and by a runner, which is less patient
         if run.state() is RunState.CANCELLED:  # no worker has it: done already
             store.dequeue(run)

@@ -33,9 +33,9 @@ def history(run_id: str) -> History:
     lock, found = _history(str(runs_dir()), run_id)
     with lock:
         found.read_new()
-    return found
+        return found.copy()
 
 
-@st.cache_resource(max_entries=200, show_spinner=False)
+@st.cache_resource(max_entries=2000, show_spinner=False)
 def _history(runs: str, run_id: str) -> tuple[threading.Lock, History]:
     return threading.Lock(), History(RunStore(runs_dir()).get(run_id).events_path)

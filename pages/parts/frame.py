@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import UserError
 from core.executors import executor
 from pages.parts.cache import store
+from pages.parts.words import escaped
 
 PAGES = {
     "dashboard.py": ("Overview", ":material/home:"),
@@ -20,6 +21,7 @@ PAGES = {
 """The menu, in order; a new page is a file and a line here."""
 
 SIDEBAR_PX = 220
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding-top: 2.5rem; max-width: 1500px; }
@@ -46,9 +48,13 @@ def frame(title: str, explanation: str) -> None:
         st.caption("Small image classifiers, trained and judged on your own machine.")
         for path, (label, icon) in PAGES.items():
             st.page_link(path, label=label, icon=icon, width="stretch")
+        if st.get_option("server.address") not in LOOPBACK:
+            st.warning(
+                "Open to other machines without a password: anybody there can start and stop trainings."
+            )
     st.title(title, anchor=False)
     st.markdown(explanation)
-    _go_on()
+    go_on()
 
 
 def wrapping_columns(
@@ -67,12 +73,20 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(escaped(str(error)), icon=":material/error:")
+    except OSError as error:
+        logging.exception("A page could not use a file")
+        reason = error.strerror or type(error).__name__
+        st.error(
+            f"A file of the runs or data folder can't be used ({reason}): see that the folder is there, "
+            "that you may write to it, and that the disk is not full.",
+            icon=":material/error:",
+        )
 
 
 @st.cache_data(ttl=5, show_spinner=False)
-def _go_on() -> None:
-    """Have queued runs go on after a restart of the machine; looked at every few seconds only."""
+def go_on() -> None:
+    """Have queued runs go on whose runner died, or whose machine was off; looked at every few seconds only."""
     try:
         executor().wake(store())
     except (OSError, UserError):

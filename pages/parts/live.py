@@ -5,35 +5,51 @@ import streamlit as st
 
 from core import figures
 from core.config import in_words
+from core.estimate import FORWARD_SHARE
 from core.events import Failed, Finished
 from core.executors import executor, stop
 from core.history import History
 from core.store import Run, RunState
 from pages.parts import cache
-from pages.parts.frame import sentences, wrapping_columns
+from pages.parts.frame import go_on, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pickers import dataset_title
-from pages.parts.words import duration, percent, state_badge
+from pages.parts.words import duration, escaped, percent, state_badge
 
 TICK_SECONDS = 1.0
 CHART_HEIGHT_PX = 280
+MOST_POINTS = 2000  # of the thin line; more than a chart has pixels
 
 
 def live(run: Run) -> None:
     """Draw a run and keep it up to date while it is under way."""
-    active = run.state().active
-    st.fragment(_tick, run_every=TICK_SECONDS if active else None)(run, active)
+    moves = _moves(run)
+    st.fragment(_tick, run_every=TICK_SECONDS if moves else None)(run, moves)
 
 
-def _tick(run: Run, was_active: bool) -> None:
-    state = run.state()
-    if was_active and not state.active:
+def _moves(run: Run) -> bool:
+    """Whether something happens by itself; a run that waits for room on the disk is in the queue, too."""
+    return run.state().active or run.queued
+
+
+def _tick(run: Run, moved: bool) -> None:
+    if moved and not _moves(run):
         st.rerun()  # draws this fragment anew, without a clock
+    if moved:
+        go_on()
+    with sentences():
+        _draw(run)
+
+
+def _draw(run: Run) -> None:
+    state = run.state()
     history = cache.history(run.id)
     with st.container(horizontal=True, vertical_alignment="center"):
         state_badge(state)
         spec = run.spec
-        st.markdown(f"**{in_words(spec.recipe)}** · {dataset_title(spec.recipe.dataset)} · seed {spec.seed}")
+        st.markdown(
+            f"**{in_words(spec.recipe)}** · {escaped(dataset_title(spec.recipe.dataset))} · seed {spec.seed}"
+        )
     if state.active:
         _progress(run, history)
     _verdict(run, state, history)
@@ -47,13 +63,14 @@ def curves(history: History, key: str) -> None:
     if started is None or not (history.steps or history.epochs):
         st.caption("The curves begin with the first figures.")
         return
-    steps = np.array([step.step for step in history.steps]) / started.steps_per_epoch
+    logged = history.steps[:: len(history.steps) // MOST_POINTS + 1]
+    steps = np.array([step.step for step in logged]) / started.steps_per_epoch
     epochs = np.array([epoch.epoch for epoch in history.epochs], dtype=float)
     columns = wrapping_columns(2, key)
     for column, quantity in zip(columns, ("accuracy", "loss"), strict=True):
         spec = figures.curve(
             quantity,
-            (steps, np.array([getattr(step, quantity) for step in history.steps])),
+            (steps, np.array([getattr(step, quantity) for step in logged])),
             (epochs, np.array([getattr(epoch, f"train_{quantity}") for epoch in history.epochs])),
             (epochs, np.array([getattr(epoch, f"validation_{quantity}") for epoch in history.epochs])),
             started.epochs,
@@ -86,10 +103,11 @@ def _progress(run: Run, history: History) -> None:
     epoch = min(done // started.steps_per_epoch + 1, started.epochs)
     parts = [f"Epoch {epoch} of {started.epochs}"]
     if speed:
-        left = (total - done) * run.spec.recipe.batch_size / speed
+        judged = (started.epochs - epoch + 1) * started.validation_images * FORWARD_SHARE
+        left = ((total - done) * run.spec.recipe.batch_size + judged) / speed
         parts += [f"{speed:,.0f} images/s", f"{duration(left)} left"]
     passport = started.passport
-    parts.append(f"{passport['device_name']}, {passport['precision']}")
+    parts.append(f"{passport.get('device_name')}, {passport.get('precision')}")
     st.progress(done / total, " · ".join(parts))
 
 
@@ -104,7 +122,7 @@ def _verdict(run: Run, state: RunState, history: History) -> None:
             icon=":material/check_circle:",
         )
     elif isinstance(end, Failed):
-        st.error(end.message, icon=":material/error:")
+        st.error(escaped(end.message), icon=":material/error:")
     elif state is RunState.FAILED:
         st.error(run.runner_note().get("failure", "The run failed."), icon=":material/error:")
     elif state is RunState.PAUSED:
@@ -113,13 +131,12 @@ def _verdict(run: Run, state: RunState, history: History) -> None:
 
 def _controls(run: Run, state: RunState) -> None:
     """Stop, or go on; the last whole epoch is never lost."""
-    with sentences():
-        if state.active and state is not RunState.STOPPING:
-            if st.button("Stop", key=f"stop-{run.id}", icon=":material/stop:"):
-                stop(cache.store(), run)
-                st.rerun()
-        elif state in (RunState.CANCELLED, RunState.INTERRUPTED, RunState.PAUSED):
-            hint = "Goes on after the last whole epoch, as if it had never stopped."
-            if st.button("Go on", key=f"go-on-{run.id}", icon=":material/play_arrow:", help=hint):
-                executor().start(cache.store(), [run])
-                st.rerun()
+    if _moves(run) and state is not RunState.STOPPING:
+        if st.button("Stop", key=f"stop-{run.id}", icon=":material/stop:"):
+            stop(cache.store(), run)
+            st.rerun()
+    elif state in (RunState.CANCELLED, RunState.INTERRUPTED, RunState.PAUSED):
+        hint = "Goes on after the last whole epoch, as if it had never stopped."
+        if st.button("Go on", key=f"go-on-{run.id}", icon=":material/play_arrow:", help=hint):
+            executor().start(cache.store(), [run])
+            st.rerun()

@@ -10,11 +10,11 @@ come through the websocket: 4.8 MB for each tab and each reload, in place of 1.5
 browser, and 10 ms of server CPU for each run of a page. `declare_component` is the public way to have
 Streamlit serve a folder without copying it into the project; nothing is drawn with it.
 
-Measured with Streamlit 1.67 on two cores without a GPU: process CPU of `streamlit run` over 60 ticks of
-`st.fragment(run_every=0.5)` in Chromium, after `gc.freeze()`. An idle tick costs 6 ms and 1 kB; with 5
-curves of 1,000 points 8.5 ms and 113 kB, with 20 curves 12 ms and 436 kB. The same 5 curves as
-`go.Figure` cost 15 ms, as lists 19 ms, with `st.plotly_chart` 12 ms and three times the work in the
-browser (200 against 70 ms). Hence plain dicts and numpy arrays.
+Measured with Streamlit 1.67 on two busy cores without a GPU: process CPU of `streamlit run` over 60
+ticks of `st.fragment(run_every=1)` with Chromium watching, after `gc.freeze()`. An idle tick costs 10 ms
+and 1 kB; with 5 curves of 1,000 points it is 12 ms and 113 kB, with 20 curves 18 ms and 436 kB. The same
+5 curves as `go.Figure` cost 20 ms, as lists 24 ms, with `st.plotly_chart` 16 ms and more than twice the
+work in the browser (163 against 61 ms). Hence plain dicts and numpy arrays.
 """
 
 import base64
@@ -61,10 +61,6 @@ def live_chart(figure: dict[str, Any], key: str, height: int, alt: str) -> None:
     spec = {**_packed(figure), "height": height, "alt": alt, "plotly": _PLOTLY}
     # In a list, since Streamlit searches a dict for tables, and imports pandas for that.
     _chart(key=key, data=[spec], height=height)
-
-
-def load_plotly() -> None:
-    """Nothing is left to do: the first chart fetches plotly. Here until no page calls it."""
 
 
 def _packed(value: Any) -> Any:

@@ -1,13 +1,12 @@
 """Choosing a data set, and getting it ready where that takes a while."""
 
-import time
-
 import streamlit as st
 
 from core import preparation
 from core.datasets import DATASETS, folder_place, source
 from core.datasets.offered import offered
 from pages.parts.frame import sentences
+from pages.parts.words import escaped
 
 POLL_SECONDS = 1.0
 
@@ -53,13 +52,12 @@ def _prepare_panel(dataset: str, image_size: int) -> None:
         st.fragment(_watch, run_every=POLL_SECONDS)(dataset, image_size)
         return
     if status:
-        st.error(status.error, icon=":material/error:")
+        st.error(escaped(status.error), icon=":material/error:")
     kind = dataset.partition(":")[0]
     st.info(f"{DATASETS[kind].summary} It has to be made ready once.", icon=":material/download:")
     label = "Try again" if status else {"cifar10": "Download CIFAR-10"}.get(kind, "Read the images")
     if st.button(label, type="primary", key="prepare"):
         preparation.begin(dataset, image_size)
-        time.sleep(0.5)  # until its first sign of life
         st.rerun()
 
 

@@ -4,10 +4,11 @@ import streamlit as st
 
 from core.config import in_words
 from core.executors import stop
-from core.store import RunState
+from core.store import Run, RunState
 from pages.parts import cache
+from pages.parts.frame import go_on, sentences
 from pages.parts.pickers import dataset_title
-from pages.parts.words import state_badge
+from pages.parts.words import escaped, state_badge
 
 TICK_SECONDS = 2.0
 
@@ -22,23 +23,30 @@ def queue(hidden: str = "") -> None:
     st.fragment(_tick, run_every=TICK_SECONDS if waiting else None)(hidden, waiting)
 
 
-def _waiting(hidden: str) -> list:
+def _waiting(hidden: str) -> list[Run]:
     return [run for run in cache.store().queue() if run.id != hidden and run.state().active]
 
 
 def _tick(hidden: str, was_waiting: bool) -> None:
-    runs = _waiting(hidden)
-    if was_waiting and not runs:
+    if was_waiting and not _waiting(hidden):
         st.rerun()
+    with sentences():
+        _draw(_waiting(hidden))
+
+
+def _draw(runs: list[Run]) -> None:
     if not runs:
         return
+    go_on()
     st.markdown("##### Queue")
     for run in runs:
         with st.container(horizontal=True, vertical_alignment="center", key=f"queue-{run.id}"):
             state = run.state()
             state_badge(state)
             recipe = run.spec.recipe
-            st.markdown(f"{in_words(recipe)} · {dataset_title(recipe.dataset)} · seed {run.spec.seed}")
+            st.markdown(
+                f"{in_words(recipe)} · {escaped(dataset_title(recipe.dataset))} · seed {run.spec.seed}"
+            )
             st.page_link("pages/train.py", label="Watch", query_params={"run": run.id})
             if state is not RunState.STOPPING and st.button("Stop", key=f"stop-queued-{run.id}"):
                 stop(cache.store(), run)

@@ -13,6 +13,7 @@ from core.knobs import GROUPS
 from core.models import MODELS
 from core.presets import PRESETS
 from pages.parts.pickers import dataset_names, dataset_title
+from pages.parts.words import escaped
 
 FIRST_PRESET = "quick"
 
@@ -135,7 +136,7 @@ def _show_changes(recipe: Recipe) -> None:
     if not changed:
         return
     parts = [
-        f"{KNOBS[name].label.lower()} {value_title(name, old)} → **{value_title(name, new)}**"
+        f"{KNOBS[name].label.lower()} {escaped(value_title(name, old))} → **{escaped(value_title(name, new))}**"
         for name, (old, new) in changed.items()
     ]
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -27,6 +27,14 @@ def state_badge(state: RunState) -> None:
     st.badge(str(state), icon=icon, color=colour)
 
 
+def escaped(text: str) -> str:
+    """Text that a person or a file supplied, where Streamlit reads Markdown: shown as it is.
+
+    A class or a folder may be called `![](https://...)`, and an image would be fetched.
+    """
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-.!|~:$&" else sign for sign in text)
+
+
 def percent(fraction: float) -> str:
     """An accuracy with as many digits as 1,000 images can carry."""
     return f"{fraction:.1%}"
