@@ -21,6 +21,7 @@ import sys, time
 import numpy as np, streamlit as st
 sys.path.insert(0, {root!r})
 from core import figures
+from pages.parts.cache import freeze_imports
 from pages.parts.live_chart import live_chart
 
 @st.fragment(run_every=1)
@@ -31,6 +32,7 @@ def tick():
         spec = dict(data=traces, layout=dict(xaxis=dict(title={{}}), yaxis=dict(title={{}})))
         live_chart(spec, "chart", 300, "five curves")
 
+freeze_imports()
 tick()
 """
 

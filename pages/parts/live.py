@@ -11,6 +11,7 @@ from core.executors import executor, stop
 from core.history import History
 from core.store import Run, RunState
 from pages.parts import cache
+from pages.parts.cache import freeze_imports
 from pages.parts.frame import go_on, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pickers import dataset_title
@@ -23,6 +24,7 @@ MOST_POINTS = 2000  # of the thin line; more than a chart has pixels
 
 def live(run: Run) -> None:
     """Draw a run and keep it up to date while it is under way."""
+    freeze_imports()
     moves = _moves(run)
     st.fragment(_tick, run_every=TICK_SECONDS if moves else None)(run, moves)
 
