@@ -1,12 +1,7 @@
 """The main path in a real browser: open, Start, watch the curve grow, find the run again."""
 
 import dataclasses
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,56 +11,22 @@ import pytest
 from core.executors.local import Local
 from core.paths import ROOT
 from core.store import RunState, RunStore
+from tests.chromium import PATIENCE_MS, launched, served
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        if os.environ.get("CI"):
-            pytest.fail("CI must drive a browser, and there is no Chromium here")
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def address(tmp_path):
     """A dashboard of its own, started as a user starts it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "TENFOLD_EXECUTOR": "local"}
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", "--server.headless=true"]
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, f"--server.port={port}"], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.send_signal(signal.SIGTERM)
-    server.wait(10)
+    with served("dashboard.py", ROOT, tmp_path / "server.log", {"TENFOLD_EXECUTOR": "local"}) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,31 +1,15 @@
 """The chart that grows in place, in a page of its own: what a person set stays, and nothing comes twice."""
 
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.figures import plain
 from core.paths import ROOT
+from tests.chromium import PATIENCE_MS, launched, served
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 30_000
 LARGEST_MESSAGE_BYTES = 100_000
 
 NAME = "<b>dog</b> & <img src=x> &lt;"
@@ -51,35 +35,16 @@ tick()
 
 @pytest.fixture
 def address(tmp_path):
-    """The script above, served on a free port of this machine."""
+    """The script above, served by itself."""
     (tmp_path / "app.py").write_text(SCRIPT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address=127.0.0.1"]
-    options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen([*command, *options], cwd=tmp_path, env=environment, stdout=log, stderr=log)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(10)
+    with served("app.py", tmp_path, tmp_path / "server.log", {"PYTHONPATH": str(ROOT)}) as address:
+        yield address
 
 
 @pytest.fixture
 def page():
     """A light page of 1000 × 700 that notes what it asks for, what comes, and what goes wrong."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with launched() as chromium:
         page = chromium.new_page(viewport={"width": 1000, "height": 700}, color_scheme="light")
         page.set_default_timeout(PATIENCE_MS)
         page.asked, page.wrong, page.message_bytes = [], [], []
@@ -88,7 +53,6 @@ def page():
         page.on("console", lambda line: page.wrong.append(line.text) if line.type == "error" else None)
         page.on("websocket", lambda websocket: _listen(page, websocket))
         yield page
-        chromium.close()
 
 
 def _listen(page, websocket) -> None:

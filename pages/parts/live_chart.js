@@ -14,6 +14,7 @@ export default function ({ data: [figure], parentElement }) {
   return () => {
     if (box.isConnected) return; // Streamlit also cleans up after a call that a newer one overtook
     chart.observer.disconnect();
+    clearInterval(chart.clock);
     globalThis.Plotly?.purge(box);
   };
 }
@@ -21,6 +22,8 @@ export default function ({ data: [figure], parentElement }) {
 function watched(box) {
   const chart = { observer: new ResizeObserver(() => draw(box, chart)) };
   chart.observer.observe(box);
+  // Streamlit tells nobody of a change between light and dark; a chart whose data stay would keep its colours.
+  chart.clock = setInterval(() => chart.page && chart.page !== pageColour(box) && draw(box, chart), 1000);
   charts.set(box, chart);
   return chart;
 }
@@ -34,6 +37,7 @@ async function draw(box, chart) {
   if (!box.data) box.textContent = "";
   // A copy: plotly writes zoom and hidden curves into what it gets, and would take them for our wish later.
   const { data, layout = {}, height } = structuredClone(figure);
+  chart.page = pageColour(box);
   const template = { layout: defaults(box, layout) };
   const kept = { width: box.clientWidth, height, template, uirevision: "kept" };
   await Plotly.react(box, data, { ...layout, ...kept }, {
@@ -51,6 +55,8 @@ function plotly(address) {
   loading.catch(() => (loading = undefined)); // the next tick tries again
   return loading;
 }
+
+const pageColour = (box) => getComputedStyle(box).getPropertyValue("--st-background-color");
 
 /** The page's colours and font, wherever the figure does not ask for others. */
 function defaults(box, layout) {
