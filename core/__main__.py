@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import json
 import os
+import subprocess
 import sys
 import time
 from typing import Any
@@ -19,7 +20,7 @@ from core.errors import UserError
 from core.events import EpochEnd, Event, Failed, Finished, Progress, Started
 from core.executors import take_back
 from core.machine import memory_gb
-from core.paths import data_dir, runs_dir
+from core.paths import ROOT, data_dir, runs_dir
 from core.presets import PRESETS
 from core.store import Run, RunStore
 
@@ -67,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="device, versions, data sets, health of the store")
     doctor.set_defaults(command=doctor_command)
 
-    for command in (data, train, runs, doctor):
+    bench = commands.add_parser("bench", help="speed of training against the plain loop, as ratios")
+    bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
+    bench.set_defaults(command=bench_command)
+
+    for command in (data, train, runs, doctor, bench):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
 
@@ -169,6 +174,21 @@ def doctor_command(options: argparse.Namespace) -> Outcome:
     lines = [f"{name.replace('_', ' '):16} {value}" for name, value in result.items()]
     lines.append("Everything is in order." if healthy else "Something above needs attention.")
     return (0 if healthy else 1), result, "\n".join(lines)
+
+
+def bench_command(options: argparse.Namespace) -> Outcome:
+    """The figures of `benchmarks/engine.py`, in a process of their own."""
+    command = [sys.executable, "-m", "benchmarks.engine", *(["--quick"] if options.quick else [])]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise UserError("The benchmark ended early; what it printed above says why.")
+    result = json.loads(done.stdout)
+    figures = {name: value for name, value in result.items() if isinstance(value, float)}
+    lines = [f"{result['machine']['device_name']}, {result['rounds']} rounds, medians (lowest to highest):"]
+    for name, value in figures.items():
+        samples = result["samples"][name]
+        lines.append(f"{name:20} {value:8.3f}  ({min(samples):.3f} to {max(samples):.3f})")
+    return 0, result, "\n".join(lines)
 
 
 def _load(dataset: str, image_size: int) -> ImageData:

@@ -75,5 +75,14 @@ def to_bytes(state: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def state_sha256(state: dict[str, torch.Tensor]) -> str:
+    """The SHA-256 of a network's state: names, and every bit of every number."""
+    whole = hashlib.sha256()
+    for name, value in state.items():
+        whole.update(name.encode())
+        whole.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return whole.hexdigest()
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

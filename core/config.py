@@ -75,8 +75,8 @@ class Recipe:
     width: float = _knob(
         0.125,
         "Width",
-        "Multiplies the number of channels of every convolution: 1 is the report's network, 0.125 "
-        "trains on a laptop. Half the width is about a quarter of the work.",
+        "Multiplies the number of channels of every convolution: 1 is the network as it was published, "
+        "0.125 trains the report's on a laptop. Half the width is about a quarter of the work.",
         "Model",
         low=0.03125,
         high=2,
@@ -101,6 +101,29 @@ class Recipe:
         high=0.9,
         step=0.05,
         applies=_has("dropout"),
+    )
+    depth: int = _knob(
+        20,
+        "Depth",
+        "How many layers with weights the network has: 2 and a multiple of 6.",
+        "Model",
+        low=8,
+        high=110,
+        ticks=(8, 14, 20, 26, 32, 44, 56, 80, 110),
+        unit="layers",
+        applies=_has("depth"),
+        main=True,
+        later=True,
+    )
+    skip: bool = _knob(
+        True,
+        "Skip connections",
+        "Each block adds its input to its output, so that gradients reach early layers. Switched off, the "
+        "plain network of the same depth and weights is left.",
+        "Model",
+        applies=_has("skip"),
+        main=True,
+        later=True,
     )
 
     # Learning
@@ -153,6 +176,14 @@ class Recipe:
         step=0.01,
         applies=lambda r: r.optimizer == "sgd",
     )
+    nesterov: bool = _knob(
+        False,
+        "Nesterov",
+        "Momentum that looks one step ahead: the gradient counts as if the step were taken already.",
+        "Learning",
+        applies=lambda r: r.optimizer == "sgd" and r.momentum > 0,
+        later=True,
+    )
     weight_decay: float = _knob(
         0.0,
         "Weight decay",
@@ -165,10 +196,21 @@ class Recipe:
     schedule: str = _knob(
         "constant",
         "Schedule",
-        "How the learning rate changes: constant, or lowered when the validation loss stops falling "
-        "(plateau).",
+        "How the learning rate changes: constant; lowered when the validation loss stops falling (plateau); "
+        "raised and then lowered step by step, along straight lines (linear) or cosines (one-cycle).",
         "Learning",
-        choices=("constant", "plateau"),
+        choices=("constant", "plateau", "linear", "one-cycle"),
+    )
+    warmup: float = _knob(
+        0.25,
+        "Warm-up",
+        "The part of all steps in which the learning rate rises to its full value.",
+        "Learning",
+        low=0,
+        high=0.9,
+        step=0.01,
+        applies=lambda r: r.schedule in ("linear", "one-cycle"),
+        later=True,
     )
     plateau_factor: float = _knob(
         0.5,
@@ -191,10 +233,60 @@ class Recipe:
         unit="epochs",
         applies=lambda r: r.schedule == "plateau",
     )
+    label_smoothing: float = _knob(
+        0.0,
+        "Label smoothing",
+        "The part of the right answer that is spread evenly over all classes, so that the network does not "
+        "strive for certainty. Losses are shown without it.",
+        "Learning",
+        low=0,
+        high=0.5,
+        step=0.05,
+        later=True,
+    )
+    averaging: float = _knob(
+        0.0,
+        "Averaged weights",
+        "How much of the running mean of the weights is kept in each step (EMA); 0 switches it off. "
+        "Where it is on, the mean is what is judged and kept.",
+        "Learning",
+        low=0,
+        high=0.9999,
+        ticks=(0.0, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9999),
+        later=True,
+    )
+    early_stop: int = _knob(
+        0,
+        "Stop early",
+        "After how many epochs without a lower validation loss the training ends before its time; 0: never.",
+        "Learning",
+        low=0,
+        high=50,
+        step=1,
+        unit="epochs",
+        later=True,
+    )
+    keep: str = _knob(
+        "last",
+        "Weights kept",
+        "Those of the last epoch, as in the report, or of the epoch with the lowest validation loss.",
+        "Learning",
+        choices=("last", "best"),
+        later=True,
+    )
 
     # Augmentation
     flip: bool = _knob(
         False, "Flip", "Each training image is mirrored left to right with probability 0.5.", "Augmentation"
+    )
+    alternate_flip: bool = _knob(
+        False,
+        "Alternate the flip",
+        "Chance decides in the first epoch only; from then on each image is mirrored in every other epoch, "
+        "so that any two epochs in a row show both sides.",
+        "Augmentation",
+        applies=lambda r: r.flip,
+        later=True,
     )
     rotation: float = _knob(
         0.0,
@@ -264,14 +356,38 @@ class Recipe:
         unit="px",
     )
 
+    flip_test: bool = _knob(
+        False,
+        "Judge both sides",
+        "Validation and test images are judged as they are and mirrored, and the two answers averaged.",
+        "Augmentation",
+        later=True,
+    )
+
     # Machine
     precision: str = _knob(
         "auto",
         "Precision",
-        "The number format of the arithmetic. bf16 is about twice as fast as fp32 where the hardware "
-        "has it; auto takes it there.",
+        "The number format of the arithmetic. bf16 is at least twice as fast as fp32 where the hardware "
+        "has it; auto takes it there. tf32, fp32 with shorter products, is for NVIDIA GPUs.",
         "Machine",
-        choices=("auto", "fp32", "bf16"),
+        choices=("auto", "fp32", "bf16", "tf32"),
+    )
+    compile: bool = _knob(
+        False,
+        "Compile",
+        "Translates the network with torch.compile before the first step, which takes up to a minute and a "
+        "C++ compiler. Meant for GPUs: on every CPU measured so far it was slower.",
+        "Machine",
+        later=True,
+    )
+    deterministic: bool = _knob(
+        True,
+        "Deterministic",
+        "The same seed gives the same weights, bit by bit. Costs nothing on a CPU; on a GPU, published "
+        "measurements range from hardly anything to several times the time.",
+        "Machine",
+        later=True,
     )
     log_every: int = _knob(
         300,
@@ -295,6 +411,11 @@ class Recipe:
             )
         if kind != "folder" and self.image_size != 32:
             raise UserError(f"{kind} has images of 32 × 32 pixels only: leave image_size at 32.")
+        if self.depth % 6 != 2:
+            below, above = (6 * (max(self.depth - 2, 6) // 6 + more) + 2 for more in (0, 1))
+            raise UserError(
+                f"depth must be 2 and a multiple of 6, not {self.depth}: take {below} or {above}."
+            )
         smallest = MODELS[self.model].smallest_px
         if self.image_size < smallest:
             raise UserError(f"The {self.model} network needs images of at least {smallest} pixels a side.")
@@ -332,15 +453,22 @@ class Recipe:
         """What names this recipe on these images: 16 hexadecimal digits.
 
         Covers the content of the data set (not its place), the training version and each field
-        that can change the result here: momentum counts under SGD only.
+        that can change the result here: momentum counts under SGD only. A field that came later
+        does not count at its default, so that older recipes keep their name.
         """
-        values = {name: getattr(self, name) for name in applying_fields(self) if KNOBS[name].changes_result}
+        values = {
+            name: getattr(self, name)
+            for name in applying_fields(self)
+            if KNOBS[name].changes_result
+            and not (KNOBS[name].later and getattr(self, name) == _DEFAULTS[name])
+        }
         del values["dataset"]
         whole = {"version": TRAINING_VERSION, "data": data_fingerprint, **values}
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
 KNOBS: dict[str, Knob] = {item.name: item.metadata["knob"] for item in dataclasses.fields(Recipe)}
+_DEFAULTS: dict[str, Any] = {item.name: item.default for item in dataclasses.fields(Recipe)}
 KINDS: dict[str, type] = {item.name: item.type for item in dataclasses.fields(Recipe)}
 
 

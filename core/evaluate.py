@@ -13,13 +13,24 @@ BATCH_SIZE = 500
 
 
 @torch.inference_mode()
-def logits(model: nn.Module, images: Tensor, normalise: "Normalise", compute: Compute) -> Tensor:
-    """(n, classes) float32 for (n, 3, h, w) uint8; leaves the model in evaluation mode."""
+def logits(
+    model: nn.Module, images: Tensor, normalise: "Normalise", compute: Compute, both_sides: bool = False
+) -> Tensor:
+    """(n, classes) float32 for (n, 3, h, w) uint8; leaves the model in evaluation mode.
+
+    Args:
+        both_sides: show each image as it is and mirrored, and average the two answers.
+    """
     model.eval()
     outputs = []
     for batch in images.split(BATCH_SIZE):
+        shown = normalise(scale(batch))
         with compute.autocast():
-            outputs.append(model(normalise(scale(batch))).float())
+            answer = model(shown).float()
+            if both_sides:
+                mirrored = shown.flip(-1).contiguous(memory_format=torch.channels_last)
+                answer = (answer + model(mirrored).float()) / 2
+        outputs.append(answer)
     return torch.cat(outputs)
 
 
@@ -46,6 +57,25 @@ def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
         return float("nan"), float("nan")
     loss = functional.cross_entropy(outputs, labels)
     return loss.item(), (outputs.argmax(1) == labels).float().mean().item()
+
+
+def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+    """For each class, the share of its images that were recognised, and its share of all answers.
+
+    Args:
+        outputs: (n, classes) logits.
+        labels: (n,) classes.
+
+    Returns:
+        Two lists with an entry a class; the first is NaN for a class without images.
+    """
+    classes, answers = outputs.shape[1], outputs.argmax(1)
+    # Counted on the CPU: the same on a GPU is not deterministic.
+    answers, labels = answers.cpu(), labels.cpu()
+    images = torch.bincount(labels, minlength=classes)
+    right = torch.bincount(labels[answers == labels], minlength=classes)
+    given = torch.bincount(answers, minlength=classes)
+    return (right / images).tolist(), (given / max(1, len(labels))).tolist()
 
 
 def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:

@@ -61,7 +61,12 @@ class EpochEnd:
 
     Training figures are means over the epoch's steps, while the weights moved and augmentation and
     dropout were on; validation is measured after the last step. `train_seconds` is the time of the
-    steps alone.
+    steps alone; `compile_seconds` what compiling took before it.
+
+    `recall` is, for each class, the share of its validation images that were recognised (null without
+    any), `answers` the share of all answers that named it. `gradients` maps each layer to the L2 norm
+    of the gradient of its weights, a mean over some steps of the epoch. `weights_sha256` is that of the
+    network's state: two trainings that agree in it are at the same place, bit by bit.
     """
 
     epoch: int
@@ -75,12 +80,19 @@ class EpochEnd:
     images_per_second: float
     checkpoint: str = ""
     sha256: str = ""
+    recall: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+    gradients: dict[str, float] = field(default_factory=dict)
+    compile_seconds: float = 0.0
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of a whole run, measured on the weights of the last epoch.
+    """The end of a whole run, measured on the weights that its recipe keeps.
 
+    `epoch` is the one that these weights are of: the last one, or the best on validation (0 in the
+    record of a run that is older than the choice: the last one).
     `temperature` divides logits for calibrated probabilities; fitted on validation. `sha256` maps
     each file that the run leaves behind (`weights.pt`, `predictions.npz`) to its digest.
     """
@@ -94,6 +106,7 @@ class Finished:
     train_seconds: float
     images_per_second: float
     sha256: dict[str, str]
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,4 +158,8 @@ def from_line(line: str) -> Event | None:
 
 
 def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -91,6 +91,39 @@ def curve(
     return {"data": traces, "layout": layout}
 
 
+def gradient_norms(layers: Sequence[str], epochs: dict[int, np.ndarray]) -> Spec:
+    """How large the gradient of each layer was, in some epochs: the first one dotted, the last one solid.
+
+    Args:
+        layers: names in the order of the network, from the image to the answer.
+        epochs: number of an epoch -> (layers,) L2 norms.
+    """
+    dashes = dict(zip(epochs, ["dot", "dash", "solid"][-len(epochs) :], strict=True))
+    traces = [
+        {
+            "type": "scatter",
+            "name": f"epoch {epoch}",
+            "x": [plain(name) for name in layers],
+            "y": np.where(norms > 0, norms, np.nan),
+            "mode": "lines+markers",
+            "line": {"color": BLUE, "width": 2, "dash": dashes[epoch]},
+            "marker": {"size": 6},
+            "hovertemplate": "%{y:.2e}",
+        }
+        for epoch, norms in epochs.items()
+    ]
+    layout = {
+        "xaxis": {"type": "category", "title": {"text": "layer, from the image to the answer"}, "nticks": 24},
+        "yaxis": {
+            "type": "log",
+            "title": {"text": "size of the gradient (L2 norm)"},
+            "exponentformat": "power",
+        },
+        "hovermode": "x unified",
+    }
+    return {"data": traces, "layout": layout}
+
+
 def _line(name: str, x: np.ndarray, y: np.ndarray, line: Spec, mode: str, number: str) -> Spec:
     return {
         "type": "scatter",

@@ -31,6 +31,7 @@ class Knob:
     choices: tuple[str, ...] = ()
     main: bool = False  # among the few that matter most, shown first
     changes_result: bool = True
+    later: bool = False  # younger than the first recipes: at its default it is no part of the digest
     applies: Callable[[Any], bool] = lambda recipe: True
 
 

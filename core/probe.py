@@ -71,7 +71,7 @@ def images_per_second(recipe: Recipe, compute: Compute, give_way: Callable[[], b
     images = draws.integers(0, 256, (IMAGES, 3, 32, 32), dtype=np.uint8)
     labels = draws.integers(0, 10, IMAGES)
     data = ImageData(tuple("0123456789"), Split(images, labels), Split(images[:1], labels[:1]), "")
-    learner = make_learner(recipe, 10, 0, compute)
+    learner = make_learner(recipe, 10, 0, compute, IMAGES)
     signs = []
     for event in train(learner, prepare_data(data, recipe, 0, compute), recipe, 0, compute):
         if isinstance(event, Progress):

@@ -5,6 +5,7 @@ from the state at the end of an epoch repeats the undisturbed one bit by bit, an
 state needs saving.
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Iterator
@@ -19,19 +20,25 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from core.augment import Strengths, apply, draw
+from core.averaging import Average
+from core.compiling import compiled
 from core.config import Recipe
 from core.datasets import ImageData, normalisation
 from core.datasets.split import split_indices
 from core.device import Compute
 from core.errors import UserError
-from core.evaluate import Normalise, logits, loss_and_accuracy, scale
+from core.evaluate import Normalise, by_class, logits, loss_and_accuracy, scale
 from core.events import EpochEnd, Progress, Step
+from core.gradients import GradientNorms
 from core.models import MODELS
-from core.optim import end_of_epoch, learning_rate, make_optimizer, make_schedule
+from core.optim import end_of_epoch, end_of_step, learning_rate, make_optimizer, make_schedule
 from core.seeds import derive, generator
 
 CHUNK = 1024
 """Images that are gathered, augmented and normalised together: many small batches cost more."""
+
+ADAPT_IMAGES = 2000
+"""So many of the first training images a network may compute a layer from."""
 
 PROGRESS_SECONDS = 0.5
 
@@ -60,23 +67,53 @@ class Learner:
     model: nn.Module
     optimizer: Optimizer
     schedule: LRScheduler
+    average: Average | None = None
     epoch: int = 0  # epochs done
     step: int = 0  # steps done
+    lowest_loss: float = math.inf  # on validation, and after which epoch
+    best_epoch: int = 0
+    best: dict[str, Tensor] | None = None  # the judged weights of that epoch, where they are to be kept
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that validation and test images are shown: the averaged one where there is one."""
+        return self.average.model if self.average else self.model
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-        }
+        state = {name: getattr(self, name) for name in _PLAIN}
+        parts = {name: getattr(self, name).state_dict() for name in ("model", "optimizer", "schedule")}
+        average = self.average.model.state_dict() if self.average else None
+        return {**parts, "average": average, **state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.step = state["epoch"], state["step"]
+        for name in ("model", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+        if self.average:
+            self.average.model.load_state_dict(state["average"])
+        for name in _PLAIN:
+            setattr(self, name, state[name])
+
+    def chosen(self, recipe: Recipe) -> tuple[nn.Module, int]:
+        """The network to keep, as the recipe says, and after which epoch it had these weights."""
+        if recipe.keep == "best" and self.best is not None:
+            self.judged.load_state_dict(self.best)
+            return self.judged, self.best_epoch
+        return self.judged, self.epoch
+
+    def note(self, validation_loss: float, recipe: Recipe) -> None:
+        """Remember the epoch if it is the best so far on validation."""
+        if validation_loss < self.lowest_loss:
+            self.lowest_loss, self.best_epoch = validation_loss, self.epoch
+            if recipe.keep == "best":
+                self.best = {name: value.clone() for name, value in self.judged.state_dict().items()}
+
+    def done(self, recipe: Recipe) -> bool:
+        """Whether the last epoch is over, or validation has not improved for as long as the recipe waits."""
+        waited = self.epoch - self.best_epoch
+        return self.epoch >= recipe.epochs or 0 < recipe.early_stop <= waited
+
+
+_PLAIN = ("epoch", "step", "lowest_loss", "best_epoch", "best")
 
 
 def prepare_data(data: ImageData, recipe: Recipe, seed: int, compute: Compute) -> TrainingData:
@@ -104,13 +141,19 @@ def prepare_data(data: ImageData, recipe: Recipe, seed: int, compute: Compute) -
     )
 
 
-def make_learner(recipe: Recipe, classes: int, seed: int, compute: Compute) -> Learner:
-    """A network with the initial weights of this seed, and its optimiser."""
+def make_learner(recipe: Recipe, classes: int, seed: int, compute: Compute, images: int) -> Learner:
+    """A network with the initial weights of this seed, and its optimiser.
+
+    Args:
+        images: how many it will be trained on an epoch; schedules that move with each step need it.
+    """
     torch.manual_seed(derive(seed, "weights"))
     model = MODELS[recipe.model].build(recipe, classes)
     model = model.to(compute.device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model.parameters(), recipe)
-    return Learner(model, optimizer, make_schedule(optimizer, recipe))
+    optimizer = make_optimizer(model, recipe)
+    steps = recipe.epochs * steps_per_epoch(images, recipe.batch_size)
+    average = Average(model, recipe.averaging) if recipe.averaging else None
+    return Learner(model, optimizer, make_schedule(optimizer, recipe, steps), average)
 
 
 def train(
@@ -123,9 +166,16 @@ def train(
 
     Raises:
         Diverged: the training loss is not finite; noticed within one logging step.
+        UserError: the network can't be compiled here.
     """
-    while learner.epoch < recipe.epochs:
-        yield from _train_epoch(learner, data, recipe, seed, compute)
+    if learner.step == 0:
+        _adapt(learner, data)
+    forward, compile_seconds = learner.model, 0.0
+    if recipe.compile and not learner.done(recipe):
+        forward, compile_seconds = compiled(learner, data, recipe, compute)
+    while not learner.done(recipe):
+        yield from _train_epoch(learner, forward, compile_seconds, data, recipe, seed, compute)
+        compile_seconds = 0.0
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -133,17 +183,34 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return math.ceil(images / batch_size)
 
 
+def _adapt(learner: Learner, data: TrainingData) -> None:
+    """Let a network that computes a layer from training images do so."""
+    if hasattr(learner.model, "adapt"):
+        learner.model.adapt(data.normalise(scale(data.train_images[:ADAPT_IMAGES])))
+        if learner.average:
+            learner.average.model.load_state_dict(learner.model.state_dict())
+
+
 def _train_epoch(
-    learner: Learner, data: TrainingData, recipe: Recipe, seed: int, compute: Compute
+    learner: Learner,
+    forward: nn.Module,
+    compile_seconds: float,
+    data: TrainingData,
+    recipe: Recipe,
+    seed: int,
+    compute: Compute,
 ) -> Iterator[Step | Progress | EpochEnd]:
     epoch = learner.epoch + 1
     torch.manual_seed(derive(seed, "dropout", epoch))
     begin = time.monotonic()
     logged, whole = _Sums(compute.device), _Sums(compute.device)
+    gradients = GradientNorms(learner.model, steps_per_epoch(len(data.train_labels), recipe.batch_size))
     learner.model.train()
+    if hasattr(learner.model, "begin_epoch"):
+        learner.model.begin_epoch(epoch)
     last_sign, images_seen = begin, 0
     for images, labels in _batches(data, recipe, seed, epoch):
-        loss, hits = _step(learner, images, labels, compute)
+        loss, hits = _step(learner, forward, images, labels, recipe, compute, gradients)
         for sums in (logged, whole):
             sums.add(loss, hits, len(labels))
         images_seen += len(labels)
@@ -156,13 +223,15 @@ def _train_epoch(
             last_sign = now
     train_loss, train_accuracy = _finite(whole, recipe, learner.step)
     seconds = time.monotonic() - begin
-    outputs = logits(learner.model, data.validation_images, data.normalise, compute)
+    outputs = logits(learner.judged, data.validation_images, data.normalise, compute, recipe.flip_test)
     validation_loss, validation_accuracy = loss_and_accuracy(outputs, data.validation_labels)
     if not math.isfinite(validation_loss):
         raise _diverged(recipe, learner.step)
     used_rate = learning_rate(learner.optimizer)
     end_of_epoch(learner.schedule, validation_loss)
     learner.epoch = epoch
+    learner.note(validation_loss, recipe)
+    recall, answers = by_class(outputs, data.validation_labels)
     yield EpochEnd(
         epoch,
         learner.step,
@@ -173,19 +242,38 @@ def _train_epoch(
         used_rate,
         seconds,
         images_seen / seconds,
+        recall=recall,
+        answers=answers,
+        gradients=gradients.read(),
+        compile_seconds=compile_seconds,
     )
 
 
-def _step(learner: Learner, images: Tensor, labels: Tensor, compute: Compute) -> tuple[Tensor, Tensor]:
+def _step(
+    learner: Learner,
+    forward: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    compute: Compute,
+    gradients: GradientNorms,
+) -> tuple[Tensor, Tensor]:
     """One update of the weights; gives mean loss and number of right answers, still on the device."""
     with compute.autocast():
-        outputs = learner.model(images)
-        loss = functional.cross_entropy(outputs.float(), labels)
-    loss.backward()
+        outputs = forward(images).float()
+        goal = functional.cross_entropy(outputs, labels, label_smoothing=recipe.label_smoothing)
+    goal.backward()
+    gradients.take()
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
+    end_of_step(learner.schedule)
     learner.step += 1
-    return loss.detach(), (outputs.detach().argmax(1) == labels).sum()
+    if learner.average:
+        learner.average.update(learner.step)
+    outputs = outputs.detach()
+    # Without smoothing, so that the training loss can be held against validation's.
+    loss = functional.cross_entropy(outputs, labels) if recipe.label_smoothing else goal.detach()
+    return loss, (outputs.argmax(1) == labels).sum()
 
 
 def _batches(data: TrainingData, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -195,6 +283,9 @@ def _batches(data: TrainingData, recipe: Recipe, seed: int, epoch: int) -> Itera
     order = torch.from_numpy(generator(seed, "order", epoch).permutation(n))
     strengths = strengths_of(recipe)
     draws = draw(strengths, n, recipe.image_size, generator(seed, "augment", epoch))
+    if recipe.flip and recipe.alternate_flip:
+        first = torch.from_numpy(generator(seed, "flip").random(n) < 0.5)  # of image k, not of place k
+        draws = dataclasses.replace(draws, flip=first[order] ^ (epoch % 2 == 0))
     chunk = size * max(1, CHUNK // size)
     for begin in range(0, n, chunk):
         rows = order[begin : begin + chunk].to(device)

@@ -15,14 +15,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from core import checkpoints
 from core.datasets import source
-from core.device import Compute, choose_compute, passport, prepare_process
+from core.device import Compute, choose_compute, passport, passport_changes, prepare_process
 from core.errors import UserError
 from core.evaluate import fit_temperature, logits, loss_and_accuracy
 from core.events import EpochEnd, Event, Failed, Finished, Progress, Started, to_line
@@ -136,7 +135,7 @@ def _events(run: Run) -> Iterator[Event]:
     if images.fingerprint != run.spec.data_fingerprint:
         raise UserError("The images have changed since this run was asked for: start it anew from the form.")
     data = prepare_data(images, recipe, seed, compute)
-    learner = make_learner(recipe, len(images.classes), seed, compute)
+    learner = make_learner(recipe, len(images.classes), seed, compute, len(data.train_labels))
     history = run.history()
     state = checkpoints.load_newest(run.folder, history.epochs)
     if state is not None:
@@ -157,12 +156,13 @@ def _events(run: Run) -> Iterator[Event]:
         data.normalise.mean.tolist(),
         data.normalise.std.tolist(),
         papers,
-        _changes(history.started.passport, papers) if history.started else [],
+        passport_changes(history.started.passport, papers) if history.started else [],
     )
     for event in train(learner, data, recipe, seed, compute):
         if isinstance(event, EpochEnd):
             name, digest = checkpoints.save(run.folder, event.epoch, learner.state_dict())
-            event = dataclasses.replace(event, checkpoint=name, sha256=digest)
+            weights = checkpoints.state_sha256(learner.model.state_dict())
+            event = dataclasses.replace(event, checkpoint=name, sha256=digest, weights_sha256=weights)
             history.epochs.append(event)
             yield event
             checkpoints.sweep(run.folder, history.epochs)
@@ -171,20 +171,12 @@ def _events(run: Run) -> Iterator[Event]:
     yield _finish(run, data, learner, history, compute)
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Where two passports differ in what weights depend on: "threads: 2 before, 1 now"."""
-    names = ("device_name", "precision", "threads", "instruction_set", "torch")
-    return [
-        f"{name.replace('_', ' ')}: {before.get(name)} before, {now.get(name)} now"
-        for name in names
-        if before.get(name) != now.get(name)
-    ]
-
-
 def _finish(run: Run, data: TrainingData, learner: Learner, history: History, compute: Compute) -> Finished:
     """Measure validation and, once, test; write weights and predictions."""
-    validation = logits(learner.model, data.validation_images, data.normalise, compute)
-    test = logits(learner.model, data.test_images, data.normalise, compute)
+    model, epoch = learner.chosen(run.spec.recipe)
+    both_sides = run.spec.recipe.flip_test
+    validation = logits(model, data.validation_images, data.normalise, compute, both_sides)
+    test = logits(model, data.test_images, data.normalise, compute, both_sides)
     predictions = io.BytesIO()
     np.savez(
         predictions,
@@ -193,7 +185,7 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
         test_logits=test.cpu().numpy(),
         test_labels=data.test_labels.cpu().numpy(),
     )
-    weights = {name: value.cpu().contiguous() for name, value in learner.model.state_dict().items()}
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     files = {"weights.pt": checkpoints.to_bytes(weights), "predictions.npz": predictions.getvalue()}
     for name, content in files.items():
         write_atomically(run.folder / name, content)
@@ -206,6 +198,7 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
         train_seconds,
         len(data.train_labels) * len(history.epochs) / train_seconds,
         {name: checkpoints.sha256(content) for name, content in files.items()},
+        epoch,
     )
 
 

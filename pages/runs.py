@@ -13,8 +13,10 @@ from core.models import MODELS
 from core.store import Run
 from pages.parts import cache
 from pages.parts.frame import frame, sentences
+from pages.parts.gradients import gradients
 from pages.parts.live import live
 from pages.parts.pickers import dataset_title
+from pages.parts.proof import proof_panel
 from pages.parts.recipe_form import value_title
 from pages.parts.words import ago, duration, escaped, percent
 
@@ -99,7 +101,13 @@ def _test_text(run: Run) -> str:
 def _depth(run: Run) -> None:
     st.divider()
     live(run)
-    views = {"Recipe": _recipe, "Log": _log, "Results and weights": _results, "Passport": _passport}
+    views = {
+        "Recipe": _recipe,
+        "Log": _log,
+        "Results and weights": _results,
+        "Gradients": gradients,
+        "Passport": _passport,
+    }
     for tab, draw in zip(
         st.tabs(list(views), key="runs.tab", on_change="rerun"), views.values(), strict=True
     ):
@@ -212,6 +220,7 @@ def _passport(run: Run) -> None:
     names = [name.replace("_", " ") for name in facts]
     table = pd.DataFrame({"fact": names, "value": [str(value) for value in facts.values()]})
     st.caption("The same recipe, seed and passport give the same weights; on a CPU bit by bit.")
+    proof_panel(run)
     for change in started.changes:
         st.warning(escaped(f"Went on with something else than before: {change}."), icon=":material/warning:")
     st.dataframe(table, hide_index=True, alt="Where and with what this run was computed")

@@ -17,6 +17,9 @@ REFUSED = {
     "model=alexnet": "one of",
     "dataset=imagenet": "no data set",
     "image_size=64": "32 × 32",
+    "depth=21": "take 20 or 26",
+    "depth=9": "take 8 or 14",
+    "label_smoothing=0.9": "between",
     "learnin_rate=0.1": "did you mean learning_rate",
     "epochs": "field=value",
 }
@@ -67,13 +70,31 @@ def test_digest_covers_every_field_that_changes_the_result():
         "hue": 0.1,
         "cutout": 4,
         "precision": "fp32",
+        "depth": 26,
+        "skip": False,
+        "nesterov": True,
+        "warmup": 0.1,
+        "label_smoothing": 0.1,
+        "averaging": 0.99,
+        "early_stop": 3,
+        "keep": "best",
+        "alternate_flip": True,
+        "flip_test": True,
+        "compile": True,
+        "deterministic": False,
     }
     assert {*changed, "dataset", "log_every"} == {*KNOBS}
     everything_on = Recipe(dataset="folder:x", model="improved", schedule="plateau")
+    bases = {
+        "model": Recipe(dataset="folder:x"),
+        "schedule": Recipe(),
+        "depth": Recipe(model="residual"),
+        "skip": Recipe(model="residual"),
+        "warmup": Recipe(schedule="linear"),
+        "alternate_flip": Recipe(flip=True),
+    }
     for name, value in changed.items():
-        base = Recipe(dataset="folder:x") if name == "model" else everything_on
-        if name == "schedule":
-            base = Recipe()
+        base = bases.get(name, everything_on)
         assert dataclasses.replace(base, **{name: value}).digest("x") != base.digest("x"), name
 
 
@@ -86,6 +107,20 @@ def test_digest_ignores_what_does_nothing():
 def test_digest_follows_the_images_and_not_their_place():
     here, there = Recipe(dataset="folder:/a"), Recipe(dataset="folder:/b")
     assert here.digest("same") == there.digest("same") != here.digest("other")
+
+
+def test_recipe_of_the_first_version_keeps_its_digest():
+    """Fields that came later count only where they are used, so that old runs are found again."""
+    assert PRESETS["report-baseline"].recipe.digest("x") == "cb10ecd826ca35fe"
+    assert PRESETS["report-improved"].recipe.digest("x") == "36d308f85b38b941"
+
+
+def test_variants_of_the_improved_recipe_differ_as_the_report_says():
+    improved, gelu, half = (
+        PRESETS[name].recipe for name in ("report-improved", "report-improved-gelu", "report-improved-half")
+    )
+    assert differences(improved, gelu) == {"activation": ("relu", "gelu")}
+    assert differences(improved, half) == {"normalisation": ("dataset", "half"), "epochs": (60, 100)}
 
 
 def test_report_presets_hold_the_reports_figures():

@@ -12,13 +12,16 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine stats judge",
+        "errors seeds specs knobs config presets events layers paths locks images machine stats judge coach",
     ),
     ("values", "pictures models datasets"),
     ("records", "history store estimate index sweep"),
-    ("learning", "augment checkpoints device evaluate optim train"),
+    ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
     ("pictures", "figures"),
-    ("processes", "detached probe preparation worker runner launch executors classify __main__"),
+    (
+        "processes",
+        "detached probe preparation proof prover pretrained worker runner launch executors classify __main__",
+    ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
 
@@ -40,8 +43,8 @@ NEVER = {
     "processes": {"streamlit", "plotly"},
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
-TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation"}
-SCREEN_NEVER = {"core.train", "core.worker", "core.evaluate", "core.device", "core.probe"}
+TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation", "proof"}
+SCREEN_NEVER = {"core.train", "core.worker", "core.evaluate", "core.device", "core.probe", "core.prover"}
 
 FILES = sorted(
     path.relative_to(ROOT)

@@ -11,8 +11,12 @@ from core.models import MODELS
 NAMES = list(MODELS)
 
 
+WIDTHS = {"baseline": 0.0625, "improved": 0.0625, "residual": 0.5, "fast": 0.25}
+"""Narrow enough to be quick, wide enough to learn something."""
+
+
 def small(name: str, **more) -> Recipe:
-    return Recipe(model=name, width=0.0625, dropout=0.0, **more)
+    return Recipe(model=name, width=WIDTHS[name], depth=8, dropout=0.0, **more)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,7 +31,8 @@ def test_model_gives_one_logit_a_class(name, size):
 def test_gradients_reach_every_parameter(name, activation):
     model = MODELS[name].build(small(name, activation=activation), 10)
     functional.cross_entropy(model(torch.rand(8, 3, 32, 32)), torch.arange(8)).backward()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert learning and all(parameter.grad.abs().sum() > 0 for parameter in learning)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,9 +68,71 @@ def test_layer_table_agrees_with_the_module(name, width):
             module.register_forward_hook(watch)
     model(torch.zeros(1, 3, 32, 32))
     weights, multiply_adds = totals(layers)
-    assert weights == sum(parameter.numel() for parameter in model.parameters())
+    assert weights == sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert multiply_adds == sum(work)
     assert [layer.shape for layer in layers if layer.kind != "flatten"] == shapes
+
+
+@pytest.mark.parametrize("depth", [8, 20, 56])
+@pytest.mark.parametrize("skip", [True, False])
+def test_residual_network_is_as_deep_as_it_says(depth, skip):
+    recipe = Recipe(model="residual", width=0.25, depth=depth, skip=skip)
+    layers = MODELS["residual"].describe(recipe, 10)
+    assert sum(layer.multiply_adds > 0 for layer in layers) == depth
+    assert sum("adds" in layer.kind for layer in layers) == (depth - 2) // 2 * skip
+
+
+def test_skip_connections_have_no_weights():
+    with_skip, plain = (
+        MODELS["residual"].build(Recipe(model="residual", skip=skip), 10).state_dict()
+        for skip in (True, False)
+    )
+    assert {name: value.shape for name, value in with_skip.items()} == {
+        name: value.shape for name, value in plain.items()
+    }
+
+
+def test_residual_network_has_the_size_of_its_source():
+    """Table 6 of He et al.: 0.27 million weights at 20 layers, 0.85 at 56, 1.7 at 110."""
+    for depth, millions in ((20, 0.27), (56, 0.85), (110, 1.7)):
+        recipe = Recipe(model="residual", width=1, depth=depth)
+        weights, _ = totals(MODELS["residual"].describe(recipe, 10))
+        assert weights / 1e6 == pytest.approx(millions, rel=0.03)
+
+
+def test_block_without_its_convolutions_is_the_identity():
+    block = MODELS["residual"].build(Recipe(model="residual", width=1), 10).blocks[0].eval()
+    torch.nn.init.zeros_(block.conv2.weight)
+    images = torch.rand(2, 16, 8, 8)
+    torch.testing.assert_close(block(images), images)
+
+
+def test_first_layer_of_the_fast_network_whitens():
+    """Patches of the images that it was computed from come out uncorrelated and with variance 1."""
+    torch.manual_seed(0)
+    smooth = functional.interpolate(torch.randn(200, 3, 9, 9), size=32, mode="bilinear")
+    images = smooth + 0.3 * torch.randn(200, 3, 32, 32)
+    images = (images - images.mean((0, 2, 3), keepdim=True)) / images.std((0, 2, 3), keepdim=True)
+    model = MODELS["fast"].build(Recipe(model="fast"), 10)
+    model.adapt(images)
+    out = model.whiten(images).permute(1, 0, 2, 3).flatten(1)
+    torch.testing.assert_close(out[:12], -out[12:])
+    torch.testing.assert_close(torch.cov(out[:12]), torch.eye(12), rtol=0, atol=0.02)
+
+
+def test_fast_networks_convolutions_begin_as_identities():
+    model = MODELS["fast"].build(Recipe(model="fast", width=1), 10)
+    images = torch.rand(2, 24, 8, 8)
+    torch.testing.assert_close(model.groups[0].conv1(images)[:, :24], images)
+
+
+def test_first_layers_bias_stops_learning_after_three_epochs():
+    model = MODELS["fast"].build(Recipe(model="fast"), 10)
+    learns = []
+    for epoch in (1, 3, 4, 10):
+        model.begin_epoch(epoch)
+        learns.append(model.whiten.bias.requires_grad)
+    assert learns == [True, True, False, False]
 
 
 def test_baseline_is_the_reports():

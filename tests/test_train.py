@@ -1,23 +1,30 @@
 import dataclasses
 import hashlib
+import io
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import core.train
+from core.checkpoints import to_bytes
 from core.config import Recipe
 from core.datasets import ImageData, Split
 from core.datasets.split import split_indices
 from core.device import choose_compute, prepare_process
 from core.errors import UserError
-from core.evaluate import fit_temperature, logits, loss_and_accuracy
+from core.evaluate import by_class, fit_temperature, logits, loss_and_accuracy
 from core.events import EpochEnd, Progress, Step
-from core.optim import end_of_epoch, learning_rate, make_optimizer, make_schedule
+from core.seeds import generator
 from core.train import Diverged, make_learner, prepare_data, steps_per_epoch, train
 
 RECIPE = Recipe(width=0.03125, epochs=2, batch_size=32, learning_rate=0.02, log_every=3)
+
+
+TRAIN_IMAGES = 160  # of 200, after the split
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def trained(data, recipe, seed=1, stop_after=None, state=None):
     """The learner and its events, from the beginning or from a state; perhaps only some epochs."""
     prepare_process(recipe)
     compute = choose_compute(recipe)
-    learner = make_learner(recipe, 10, seed, compute)
+    learner = make_learner(recipe, 10, seed, compute, TRAIN_IMAGES)
     if state is not None:
         learner.load_state_dict(state)
     events = []
@@ -115,12 +122,10 @@ def test_epoch_figures_do_not_depend_on_how_often_is_logged(data):
 
 def test_reports_loop_gives_the_same_weights(data):
     """Against a loop as a tutorial writes it, in fp32, from the same weights and in the same order."""
-    from core.seeds import generator
-
     recipe = dataclasses.replace(RECIPE, precision="fp32", epochs=1)
     compute = choose_compute(recipe)
     ours, _ = trained(data, recipe)
-    theirs = make_learner(recipe, 10, 1, compute)
+    theirs = make_learner(recipe, 10, 1, compute, TRAIN_IMAGES)
     prepared = prepare_data(data, recipe, 1, compute)
     sgd = torch.optim.SGD(theirs.model.parameters(), recipe.learning_rate, momentum=recipe.momentum)
     order = generator(1, "order", 1).permutation(160)
@@ -175,7 +180,7 @@ def test_one_class_is_refused_in_a_sentence(data):
 def test_evaluation_does_not_depend_on_its_batches(data, monkeypatch):
     recipe = dataclasses.replace(RECIPE, model="improved", precision="fp32")
     compute = choose_compute(recipe)
-    learner = make_learner(recipe, 10, 0, compute)
+    learner = make_learner(recipe, 10, 0, compute, TRAIN_IMAGES)
     prepared = prepare_data(data, recipe, 0, compute)
     whole = logits(learner.model, prepared.test_images, prepared.normalise, compute)
     monkeypatch.setattr("core.evaluate.BATCH_SIZE", 7)
@@ -199,24 +204,175 @@ def test_temperature_undoes_a_known_overconfidence():
     assert fit_temperature(np.full((4, 2), np.nan), np.zeros(4, dtype=np.int64)) == 1.0
 
 
-def test_plateau_halves_the_rate_after_patience():
-    recipe = Recipe(schedule="plateau", plateau_factor=0.5, plateau_patience=1, learning_rate=0.1)
-    optimizer = make_optimizer([torch.nn.Parameter(torch.zeros(1))], recipe)
-    schedule = make_schedule(optimizer, recipe)
-    rates = []
-    for loss in (1.0, 0.9, 0.95, 0.95, 0.95, 0.95):
-        end_of_epoch(schedule, loss)
-        rates.append(learning_rate(optimizer))
-    assert rates == [0.1, 0.1, 0.1, 0.05, 0.05, 0.025]
+def test_averaged_weights_are_what_is_judged_and_kept(data):
+    recipe = dataclasses.replace(RECIPE, averaging=0.9, precision="fp32", label_smoothing=0.1, nesterov=True)
+    learner, events = trained(data, recipe)
+    plain, _ = trained(data, dataclasses.replace(recipe, averaging=0.0))
+    assert digest(learner) == digest(plain)  # the mean only watches
+    prepared = prepare_data(data, recipe, 1, compute := choose_compute(recipe))
+    means = logits(learner.average.model, prepared.validation_images, prepared.normalise, compute)
+    assert events[-1].validation_loss == loss_and_accuracy(means, prepared.validation_labels)[0]
+    assert learner.chosen(recipe) == (learner.average.model, 2)
 
 
-def test_constant_schedule_stays():
-    optimizer = make_optimizer([torch.nn.Parameter(torch.zeros(1))], RECIPE)
-    schedule = make_schedule(optimizer, RECIPE)
-    optimizer.step()
-    for _ in range(8):
-        end_of_epoch(schedule, 1.0)
-    assert learning_rate(optimizer) == RECIPE.learning_rate
+def test_label_smoothing_does_not_show_in_the_loss_that_is_told(data):
+    """The first step starts from the same weights: its loss is the same with and without."""
+    recipe = dataclasses.replace(RECIPE, log_every=1, epochs=1, precision="fp32")
+    plain, smooth = (
+        trained(data, dataclasses.replace(recipe, label_smoothing=share))[1] for share in (0.0, 0.3)
+    )
+    assert plain[0].loss == smooth[0].loss and plain[-1].train_loss != smooth[-1].train_loss
+
+
+@pytest.fixture(scope="module")
+def overfitted(data):
+    """Too high a rate for the few images: validation gets worse again."""
+    recipe = dataclasses.replace(RECIPE, model="improved", optimizer="adam", epochs=14, learning_rate=0.01)
+    return recipe, trained(data, recipe)
+
+
+def test_best_epoch_is_kept_where_the_recipe_says_so(data, overfitted):
+    recipe, (last, events) = overfitted
+    epochs = [event for event in events if isinstance(event, EpochEnd)]
+    best = min(epochs, key=lambda epoch: epoch.validation_loss)
+    assert best.epoch < recipe.epochs, "the example does not overfit"
+    keeping = dataclasses.replace(recipe, keep="best")
+    learner, _ = trained(data, keeping)
+    assert digest(learner) == digest(last)  # it watches only
+    model, epoch = learner.chosen(keeping)
+    assert epoch == best.epoch and last.chosen(recipe) == (last.model, 14)
+    prepared = prepare_data(data, recipe, 1, compute := choose_compute(recipe))
+    outputs = logits(model, prepared.validation_images, prepared.normalise, compute)
+    assert loss_and_accuracy(outputs, prepared.validation_labels)[0] == best.validation_loss
+
+
+def test_training_stops_early_when_validation_does_not_improve(data, overfitted):
+    recipe, (_, events) = overfitted
+    losses = [event.validation_loss for event in events if isinstance(event, EpochEnd)]
+    stopping = dataclasses.replace(recipe, early_stop=2)
+    learner, stopped = trained(data, stopping)
+    waits = [epoch + 1 - (1 + int(np.argmin(losses[: epoch + 1]))) for epoch in range(len(losses))]
+    expected = next(epoch + 1 for epoch, waited in enumerate(waits) if waited == 2)
+    assert learner.epoch == expected < recipe.epochs
+    assert without_times(stopped) == without_times(events)[: len(stopped)]
+    again, more = trained(data, stopping, state=learner.state_dict())
+    assert more == [] and again.epoch == expected  # a resume after the stop trains no further
+
+
+def test_flip_alternates_between_epochs(data):
+    recipe = dataclasses.replace(RECIPE, flip=True, alternate_flip=True, batch_size=200)
+    prepared = prepare_data(data, recipe, 1, choose_compute(recipe))
+    by_epoch = []
+    for epoch in (1, 2, 3):
+        (images, _), *more = core.train._batches(prepared, recipe, 1, epoch)
+        assert not more
+        order = generator(1, "order", epoch).permutation(TRAIN_IMAGES)
+        back = torch.empty_like(images)
+        back[torch.from_numpy(order)] = images
+        by_epoch.append(back)
+    first, second, third = by_epoch
+    assert torch.equal(second, first.flip(-1)) and torch.equal(third, first)
+    plain = prepared.normalise(prepared.train_images / 255)
+    mirrored = (first != plain).flatten(1).any(1).float().mean()
+    assert 0.35 < mirrored < 0.65
+
+
+def test_both_sides_are_judged_alike(data):
+    recipe = dataclasses.replace(RECIPE, precision="fp32")
+    compute = choose_compute(recipe)
+    learner = make_learner(recipe, 10, 0, compute, TRAIN_IMAGES)
+    prepared = prepare_data(data, recipe, 0, compute)
+    images = prepared.test_images
+    one, other, plain = (
+        logits(learner.model, shown, prepared.normalise, compute, both)
+        for shown, both in ((images, True), (images.flip(-1), True), (images, False))
+    )
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(one, plain, atol=1e-4)
+
+
+def test_epochs_tell_of_each_class_and_layer(data):
+    _, events = trained(data, RECIPE)
+    epoch = events[-1]
+    assert len(epoch.recall) == len(epoch.answers) == 10
+    assert sum(epoch.answers) == pytest.approx(1)
+    assert [*epoch.gradients] == [
+        "features.conv1",
+        "features.conv2",
+        "features.conv3",
+        "features.conv4",
+        "fc1",
+    ]
+    assert all(norm > 0 for norm in epoch.gradients.values())
+
+
+def test_recall_and_answers_of_a_hand_worked_example():
+    outputs = torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 0], [0, 1.0, 0]])
+    recall, answers = by_class(outputs, torch.tensor([0, 0, 1, 1]))
+    assert recall[:2] == [0.5, 1.0] and math.isnan(recall[2])
+    assert answers == [0.25, 0.75, 0.0]
+
+
+@pytest.mark.parametrize("model", ["residual", "fast"])
+def test_every_network_resumes_bit_by_bit(data, model):
+    """With all that a checkpoint has to hold: averages, schedules within epochs, a layer computed from images."""
+    recipe = dataclasses.replace(
+        RECIPE,
+        model=model,
+        width=0.125,
+        depth=8,
+        epochs=4,
+        schedule="one-cycle" if model == "residual" else "linear",
+        averaging=0.9,
+        keep="best",
+        flip=True,
+        alternate_flip=True,
+        flip_test=True,
+        learning_rate=0.05,
+    )
+    whole, _ = trained(data, recipe)
+    half, _ = trained(data, recipe, stop_after=3)
+    state = torch.load(io.BytesIO(to_bytes(half.state_dict())), weights_only=True)
+    rest, _ = trained(data, recipe, state=state)
+    for one, other in zip(_judged(whole, recipe), _judged(rest, recipe), strict=True):
+        assert torch.equal(one, other)
+
+
+def _judged(learner, recipe):
+    return [*learner.model.state_dict().values(), *learner.chosen(recipe)[0].state_dict().values()]
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_network_learns_the_same(data):
+    recipe = dataclasses.replace(RECIPE, model="improved", precision="fp32", epochs=1, dropout=0.0)
+    _, plain = trained(data, recipe)
+    _, compiled = trained(data, dataclasses.replace(recipe, compile=True))
+    assert compiled[-1].compile_seconds > 0 == plain[-1].compile_seconds
+    assert compiled[-1].train_loss == pytest.approx(plain[-1].train_loss, rel=1e-3)
+
+
+def test_network_that_cannot_be_compiled_is_a_sentence(data, monkeypatch):
+    def fail(model):
+        def forward(images):
+            raise torch._dynamo.exc.TorchDynamoException("no compiler")
+
+        return forward
+
+    monkeypatch.setattr(torch, "compile", fail)
+    with pytest.raises(UserError, match="switch Compile off"):
+        trained(data, dataclasses.replace(RECIPE, compile=True))
+
+
+def test_tf32_is_refused_where_there_is_none():
+    with pytest.raises(UserError, match="NVIDIA"):
+        choose_compute(Recipe(precision="tf32"))
+
+
+@pytest.mark.parametrize("switch", [True, False])
+def test_determinism_is_a_switch(switch):
+    prepare_process(Recipe(deterministic=switch))
+    assert torch.are_deterministic_algorithms_enabled() is switch
+    prepare_process(Recipe())
 
 
 @pytest.mark.gpu

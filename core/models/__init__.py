@@ -1,4 +1,9 @@
-"""The table of models. Listing it loads no torch; `ModelSpec.build` does."""
+"""The table of models. Listing it loads no torch; `ModelSpec.build` does.
+
+A network may have three methods beside `forward`, which training calls where they are there:
+`adapt(images)` with normalised training images before the first step; `begin_epoch(epoch)`;
+`parameter_groups()` where some parameters learn at a multiple of the rate (`core.models.fast`).
+"""
 
 from core.specs import ModelSpec
 
@@ -27,6 +32,31 @@ MODELS = {
                 "The report puts the pools after the first and third convolution. Then conv4 would see a "
                 "4 × 4 input under a 5 × 5 kernel, and the 1,152 features it names would not come out; with "
                 "pools after the second and fourth they do.",
+            ),
+        ),
+        ModelSpec(
+            "residual",
+            "Residual network",
+            "Blocks of two convolutions that add their input to their output, as deep as you like; without "
+            "the additions, the plain network of the same depth.",
+            "core.models.residual:Residual",
+            "core.layers:residual",
+            fields=("width", "activation", "depth", "skip"),
+            notes=(
+                "The report discusses why skip connections help and trains no such network. Train this one at "
+                "growing depth with and without them, and compare the curves and the gradients layer by layer.",
+            ),
+        ),
+        ModelSpec(
+            "fast",
+            "Fast CNN",
+            "A computed first layer and six narrow convolutions: more accurate than the report's networks "
+            "with a tenth of their work.",
+            "core.models.fast:Fast",
+            "core.layers:fast",
+            notes=(
+                "After Keller Jordan's airbench94 (arXiv 2404.00498). The first layer whitens patches of 2 × 2 "
+                "pixels; it is computed from training images, and only its bias learns.",
             ),
         ),
     )

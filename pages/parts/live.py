@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core import figures
+from core.coach import advise
 from core.config import in_words
 from core.estimate import FORWARD_SHARE
 from core.events import Failed, Finished
@@ -55,6 +56,7 @@ def _draw(run: Run) -> None:
     if state.active:
         _progress(run, history)
     _verdict(run, state, history)
+    _coach(run, history)
     curves(history, key=f"live-{run.id}")
     _controls(run, state)
 
@@ -118,9 +120,8 @@ def _verdict(run: Run, state: RunState, history: History) -> None:
     end = history.end
     if isinstance(end, Finished):
         st.success(
-            f"Validation accuracy **{percent(end.validation_accuracy)}** after "
-            f"{run.spec.recipe.epochs} epochs, in {duration(end.train_seconds)} "
-            f"({end.images_per_second:,.0f} images/s).",
+            f"Validation accuracy **{percent(end.validation_accuracy)}** after {_length(run, history)}, "
+            f"in {duration(end.train_seconds)} ({end.images_per_second:,.0f} images/s).",
             icon=":material/check_circle:",
         )
     elif isinstance(end, Failed):
@@ -129,6 +130,26 @@ def _verdict(run: Run, state: RunState, history: History) -> None:
         st.error(run.runner_note().get("failure", "The run failed."), icon=":material/error:")
     elif state is RunState.PAUSED:
         st.warning(run.runner_note().get("waiting") or "Paused.", icon=":material/pause_circle:")
+
+
+def _length(run: Run, history: History) -> str:
+    """How long it trained, and which weights were kept where that was a choice."""
+    epochs, kept = len(history.epochs), history.end.epoch
+    words = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    if epochs < run.spec.recipe.epochs:
+        words += f" of {run.spec.recipe.epochs}: validation had stopped improving"
+    if run.spec.recipe.keep == "best":
+        words += f", weights of epoch {kept}"
+    return words
+
+
+def _coach(run: Run, history: History) -> None:
+    """What the curves say about the recipe, if they say anything."""
+    if history.started is None:
+        return
+    advice = advise(run.spec.recipe, history.started.classes, history.steps, history.epochs)
+    if advice:
+        st.info(escaped(advice.sentence), icon=":material/sports:")
 
 
 def _controls(run: Run, state: RunState) -> None:

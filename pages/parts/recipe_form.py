@@ -22,6 +22,13 @@ _TITLES = {
     "model": {name: spec.title for name, spec in MODELS.items()},
     "activation": {"relu": "ReLU", "gelu": "GELU"},
     "optimizer": {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"},
+    "schedule": {
+        "constant": "constant",
+        "plateau": "lower on a plateau",
+        "linear": "linear warm-up and decay",
+        "one-cycle": "one cycle",
+    },
+    "keep": {"last": "of the last epoch", "best": "of the best epoch"},
 }
 
 
