@@ -40,7 +40,7 @@ from core.augment import apply, draw
 from core.config import Recipe
 from core.datasets import ImageData, Split
 from core.device import Compute, choose_compute, passport, prepare_process
-from core.events import EpochEnd, Progress
+from core.events import EpochEnd, Progress, Step
 from core.history import History
 from core.layers import totals
 from core.machine import cores
@@ -127,7 +127,7 @@ class OurLoop:
     """The engine's own loop, run for as long as it is told to; it goes on from there the next time."""
 
     def __init__(self, recipe: Recipe, data: ImageData, compute: Compute) -> None:
-        self.recipe = dataclasses.replace(recipe, validation_share=0.05)
+        self.recipe = dataclasses.replace(recipe, validation_share=0.05, log_every=10)
         prepare_process(recipe)
         prepared = prepare_data(data, self.recipe, 0, compute)
         learner = make_learner(self.recipe, 10, 0, compute, len(prepared.train_labels))
@@ -144,7 +144,7 @@ class OurLoop:
         return (step - first) * self.recipe.batch_size / (now - begin)
 
     def _next_sign(self) -> tuple[float, int]:
-        event = next(event for event in self._events if isinstance(event, Progress))
+        event = next(event for event in self._events if isinstance(event, Step | Progress))
         return time.monotonic(), event.step
 
 

@@ -19,13 +19,17 @@ from core.paths import read_json
 from core.store import RunStore
 
 PROBE_WIDTHS = (0.0625, 0.125, 0.25, 0.5, 1.0)
+"""Of the baseline: how speed falls with the work."""
+
+PROBE_PRESETS = ("residual", "fast")
+"""Whose networks are timed besides: how much slower they are than a baseline with as much work."""
 START_SECONDS = 6.0
 """Process, torch, images: what passes before the first step; about 5 s on two cores."""
 
 FORWARD_SHARE = 1 / 3
 """What an image costs that is only judged: a backward pass is twice a forward pass."""
 
-_SPEED_FIELDS = ("model", "width", "activation", "batch_size", "image_size", "precision")
+_SPEED_FIELDS = ("model", "width", "depth", "activation", "batch_size", "image_size", "precision", "compile")
 _AUGMENTATION_FIELDS = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
 
 
@@ -49,7 +53,8 @@ def estimate(store: RunStore, recipe: Recipe, classes: int, train: int, test: in
     if speed is None:
         return None
     validation = train * recipe.validation_share
-    images = recipe.epochs * (train - validation + validation * FORWARD_SHARE) + test * FORWARD_SHARE
+    judged = FORWARD_SHARE * (2 if recipe.flip_test else 1)
+    images = recipe.epochs * (train - validation + validation * judged) + test * judged
     return Estimate(START_SECONDS + images / speed, source)
 
 
@@ -72,8 +77,13 @@ def _work(recipe: Recipe) -> tuple[Any, ...]:
 
 
 def _probed_speed(store: RunStore, recipe: Recipe, classes: int) -> float | None:
-    """Between the probed networks, in proportion on logarithmic scales; beyond them, by their ends."""
-    probe = read_json(probe_path(store)) or {}
+    return speed_by_work(read_json(probe_path(store)) or {}, recipe, classes)
+
+
+def speed_by_work(probe: dict[str, Any], recipe: Recipe, classes: int) -> float | None:
+    """Images a second between the probed networks, in proportion on logarithmic scales; beyond them, by
+    their ends. None before anything was probed.
+    """
     points = sorted((point["multiply_adds"], point["images_per_second"]) for point in probe.get("points", []))
     if not points:
         return None
@@ -82,6 +92,7 @@ def _probed_speed(store: RunStore, recipe: Recipe, classes: int) -> float | None
     found = float(np.exp(np.interp(np.log(wanted), np.log(work), np.log(speed))))
     if wanted > work[-1]:
         found *= work[-1] / wanted
+    found *= probe.get("factors", {}).get(recipe.model, 1.0)
     if any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS):
         found = 1 / (1 / found + probe.get("augmentation_seconds", 0.0))
     return found
@@ -105,13 +116,19 @@ def probe_error(store: RunStore) -> str | None:
     return (read_json(probe_path(store)) or {}).get("error")
 
 
+def probed_all(probe: dict[str, Any]) -> bool:
+    """Whether a probe has nothing left to time."""
+    return len(probe.get("points", [])) >= len(PROBE_WIDTHS) and len(probe.get("factors", {})) >= len(
+        PROBE_PRESETS
+    )
+
+
 def worth_probing(store: RunStore) -> bool:
     """Whether a probe is unfinished, nobody is at it, and no training would disturb it or be disturbed."""
     probe = read_json(probe_path(store)) or {}
-    points = probe.get("points", [])
     return (
         not probe.get("error")
-        and len(points) < len(PROBE_WIDTHS)
+        and not probed_all(probe)
         and not is_held(probe_lock(store))
         and not store.queue()
     )

@@ -1,12 +1,13 @@
 """How fast this machine trains, in a few seconds: `python -m core.probe RUNS_FOLDER`.
 
-Times real steps of the baseline at several widths, narrow ones first, and writes each result at
-once. It gives way as soon as somebody wants to train.
+Times real steps of the baseline at several widths, narrow ones first, then of the other networks, and
+writes each result at once. It gives way as soon as somebody wants to train.
 """
 
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from core.config import Recipe
 from core.datasets import ImageData, Split
 from core.device import Compute, choose_compute, passport, prepare_process
 from core.errors import UserError
-from core.estimate import PROBE_WIDTHS, probe_lock, probe_path
+from core.estimate import PROBE_PRESETS, PROBE_WIDTHS, probe_lock, probe_path, speed_by_work
 from core.events import Progress
 from core.layers import totals
 from core.locks import FileLock
@@ -59,6 +60,18 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
         if speed is None:
             return
         found["points"].append({"multiply_adds": multiply_adds, "images_per_second": speed})
+        write_json(probe_path(store), found)
+    factors = found.setdefault("factors", {})
+    for name in PROBE_PRESETS:
+        # Without augmentation, which has its own figure; the rest of the recipe stays.
+        recipe = replace(PRESETS[name].recipe, epochs=200, batch_size=128, flip=False, shift=0)
+        if recipe.model in factors:
+            continue
+        prepare_process(recipe)
+        speed = images_per_second(recipe, choose_compute(recipe), give_way=lambda: bool(store.queue()))
+        if speed is None:
+            return
+        factors[recipe.model] = speed / speed_by_work({**found, "factors": {}}, recipe, classes=10)
         write_json(probe_path(store), found)
 
 

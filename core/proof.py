@@ -30,11 +30,13 @@ class Proof:
     `repeated` epochs were trained anew from the beginning; `differs` is the first after which the
     weights were others, 0 for none. `resumed` tells whether going on from the state after the first
     epoch gave the recorded weights, None where only one epoch was repeated. `changes` says where the
-    machine or the software is not the run's. `done` and `total` count steps while it is under way.
+    machine or the software is not the run's. `done` and `total` count steps while it is under way;
+    `waiting` says that it gives way to a training.
     """
 
     time: float
     running: bool = True
+    waiting: bool = False
     done: int = 0
     total: int = 0
     repeated: int = 0

@@ -17,6 +17,8 @@ from core.proof import Proof, epochs_to_repeat, write
 from core.store import Run, RunStore
 from core.train import make_learner, prepare_data, steps_per_epoch, train
 
+WAIT_SECONDS = 1.0
+
 
 def main(arguments: list[str]) -> int:
     """Prove, unless another process is at it; the outcome is in the run's proof.json."""
@@ -62,6 +64,7 @@ class _Attempt:
 
     def __init__(self, run: Run, number: int) -> None:
         self.run, self.recipe, self.seed = run, run.spec.recipe, run.spec.seed
+        self.store = RunStore(run.folder.parent)
         self.history = run.history()
         prepare_process(self.recipe)
         self.compute = choose_compute(self.recipe)
@@ -94,6 +97,7 @@ class _Attempt:
         begun_at, done_before = learner.step, self.proof.done
         for event in train(learner, self.data, self.recipe, self.seed, self.compute):
             self.proof = dataclasses.replace(self.proof, done=done_before + event.step - begun_at)
+            self._give_way()
             write(self.run, self.proof)
             if isinstance(event, EpochEnd):
                 recorded = self.history.epochs[event.epoch - 1].weights_sha256
@@ -104,6 +108,12 @@ class _Attempt:
                 if event.epoch == until:
                     break
         return 0, state or {}
+
+    def _give_way(self) -> None:
+        """Wait while something is being trained: two trainings on the same cores both crawl."""
+        while self.store.queue():
+            write(self.run, dataclasses.replace(self.proof, waiting=True))
+            time.sleep(WAIT_SECONDS)
 
 
 if __name__ == "__main__":

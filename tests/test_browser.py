@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core import proof
 from core.executors.local import Local
 from core.paths import ROOT
 from core.store import RunState, RunStore
@@ -96,6 +97,14 @@ def test_killed_worker_goes_on_while_the_page_watches(page, address, store, tiny
     page.get_by_text("Validation accuracy", exact=False).first.wait_for(timeout=90_000)
     history = run.history()
     assert history.launches == 2 and [epoch.epoch for epoch in history.epochs] == list(range(1, 6))
+
+
+def test_run_is_proven_by_a_button(page, address, finished_run):
+    page.goto(f"{address}/runs?run={finished_run.id}")
+    page.get_by_role("tab", name="Passport").click()
+    page.locator(f".st-key-prove-{finished_run.id} button").dblclick()
+    page.get_by_text("Proven just now", exact=False).wait_for(timeout=90_000)
+    assert proof.status(finished_run).holds
 
 
 def test_no_page_is_wider_than_the_window(page, address, finished_run):

@@ -4,6 +4,8 @@ import pytest
 
 from core.config import Recipe
 from core.estimate import PROBE_WIDTHS, estimate, probe_path, worth_probing
+from core.layers import totals
+from core.models import MODELS
 from core.paths import read_json, write_json
 from core.probe import main as probe
 from core.store import RunStore
@@ -29,10 +31,7 @@ def test_nothing_is_estimated_before_anything_was_measured(store):
 @pytest.mark.parametrize("width", [0.03125, 0.125, 0.3, 1.0, 2.0])
 def test_probe_scales_with_the_work(probed, width):
     recipe = Recipe(width=width, epochs=100)
-    from core.layers import totals
-    from core.models import MODELS
-
-    _, work = totals(MODELS["baseline"].describe(recipe, 10))
+    work = _work(recipe)
     images = 100 * (4000 + 1000 / 3) + 1000 / 3
     expected = images * max(work, 5e6) / 2e10 + 6
     assert estimate(probed, recipe, **SHAPES).seconds == pytest.approx(expected, rel=0.02)
@@ -66,9 +65,32 @@ def test_probe_goes_on_where_it_stopped(store, monkeypatch):
     store.folder.mkdir()
     measured = []
     monkeypatch.setattr(
-        "core.probe.images_per_second", lambda recipe, *_, **__: measured.append(recipe.width) or 100.0
+        "core.probe.images_per_second",
+        lambda recipe, *_, **__: measured.append((recipe.model, recipe.width)) or 100.0,
     )
     monkeypatch.setattr("core.probe.augmentation_seconds", lambda _: 1e-4)
     write_json(probe_path(store), {"points": [{"multiply_adds": 1, "images_per_second": 1}] * 3})
     probe([str(store.folder)])
-    assert measured == list(PROBE_WIDTHS[3:])
+    others = [("residual", 1.0), ("fast", 1.0)]
+    assert measured == [("baseline", width) for width in PROBE_WIDTHS[3:]] + others
+    assert not worth_probing(store)
+
+
+def test_slower_network_of_as_much_work_takes_longer(probed):
+    recipe = Recipe(model="fast", width=0.5)
+    before = estimate(probed, recipe, **SHAPES).seconds
+    write_json(probe_path(probed), {**read_json(probe_path(probed)), "factors": {"fast": 0.5}})
+    assert estimate(probed, recipe, **SHAPES).seconds - 6 == pytest.approx(2 * (before - 6))
+    assert estimate(probed, Recipe(width=0.5), **SHAPES).seconds == pytest.approx(
+        6 + (4 * (4000 + 1000 / 3) + 1000 / 3) / (2e10 / _work(Recipe(width=0.5))), rel=0.02
+    )
+
+
+def test_judging_both_sides_takes_twice_as_long(probed):
+    one, both = (estimate(probed, Recipe(flip_test=both), **SHAPES).seconds for both in (False, True))
+    speed = 2e10 / _work(Recipe())
+    assert both - one == pytest.approx((4 * 1000 + 1000) / 3 / speed, rel=0.02)
+
+
+def _work(recipe):
+    return totals(MODELS[recipe.model].describe(recipe, 10))[1]

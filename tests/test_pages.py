@@ -216,6 +216,52 @@ def test_damaged_weights_are_not_given_away(app, finished_run):
     assert "damaged" in text(app) and not app.code
 
 
+def test_gradients_of_each_layer_are_drawn(app, finished_run):
+    app.session_state["runs.tab"] = "Gradients"
+    visit(app, "pages/runs.py")
+    assert "How strongly each layer" in text(app)
+    assert any("Gradient norms of 5 layers" in str(chart.proto) for chart in app.get("bidi_component"))
+
+
+def test_run_is_proven_by_a_button(app, finished_run, monkeypatch):
+    from core.prover import main
+
+    monkeypatch.setattr("core.proof.spawn", lambda module, *arguments, log: main([*arguments]))
+    app.session_state["runs.tab"] = "Passport"
+    visit(app, "pages/runs.py")
+    app.button(key=f"prove-{finished_run.id}").click().run()
+    assert not app.exception
+    assert "Proven just now" in text(app) and "bit by bit" in text(app)
+
+
+def test_coach_speaks_on_the_page(app, store, tiny_recipe, shapes_fingerprint):
+    from core.worker import work
+
+    recipe = dataclasses.replace(tiny_recipe, learning_rate=1e-5, epochs=2)
+    run, _ = store.open(recipe, 1, shapes_fingerprint)
+    work(run)
+    visit(app, "pages/train.py", run=run.id)
+    assert "learning rate looks too low" in text(app)
+
+
+@pytest.mark.parametrize("preset", ["residual", "fast", "report-improved-half"])
+def test_form_and_layer_table_draw_every_preset(app, preset):
+    visit(app, "pages/train.py")
+    app.selectbox(key="preset.widget").set_value(preset).run()
+    app.selectbox(key="field.dataset").set_value("shapes").run()
+    assert not app.exception and not app.error
+    assert "multiply-adds" in text(app)
+
+
+def test_depth_that_does_not_exist_cannot_be_chosen(app):
+    from core.config import Recipe
+
+    visit(app, "pages/train.py")
+    app.selectbox(key="preset.widget").set_value("residual").run()
+    for depth in app.select_slider(key="field.depth").options:
+        Recipe(model="residual", depth=int(depth))
+
+
 def test_unwritable_runs_folder_is_a_sentence(app, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TENFOLD_RUNS", str(tmp_path / "file" / "runs"))

@@ -12,8 +12,9 @@ from core.worker import work
 
 
 @pytest.fixture
-def two_epochs(queued_run):
+def two_epochs(queued_run, store):
     work(queued_run)
+    store.dequeue(queued_run)
     return queued_run
 
 
@@ -70,6 +71,19 @@ def test_proof_that_died_says_so(two_epochs, monkeypatch):
     monkeypatch.setattr(proof, "STARTING_SECONDS", 0.0)
     found = proof.status(two_epochs)
     assert not found.running and not found.holds and "again" in found.error
+
+
+def test_proof_gives_way_to_a_training(two_epochs, store, monkeypatch):
+    store.enqueue(two_epochs)
+    seen = []
+
+    def someone_trains_for_a_while(seconds):
+        seen.append(proof.status(two_epochs).waiting)
+        store.dequeue(two_epochs)
+
+    monkeypatch.setattr("core.prover.time.sleep", someone_trains_for_a_while)
+    assert prove(two_epochs).holds
+    assert seen == [True]
 
 
 def test_second_proof_leaves_the_first_alone(two_epochs):

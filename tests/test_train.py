@@ -291,6 +291,28 @@ def test_both_sides_are_judged_alike(data):
     assert not torch.allclose(one, plain, atol=1e-4)
 
 
+def test_training_waits_for_the_device_only_where_it_logs(data):
+    """Each read of a value from a GPU would stop the queue of work: two a logged step, few an epoch."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reads(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.number += function is torch.ops.aten._local_scalar_dense.default
+            return function(*args, **(kwargs or {}))
+
+    def reads(batch_size: int) -> int:
+        recipe = dataclasses.replace(
+            RECIPE, model="improved", batch_size=batch_size, log_every=10_000, epochs=1, averaging=0.9
+        )
+        with Reads() as mode:
+            trained(data, dataclasses.replace(recipe, schedule="linear", label_smoothing=0.1, flip=True))
+        return mode.number
+
+    assert reads(8) == reads(80) <= 12  # 20 steps or 2, it makes no difference
+
+
 def test_epochs_tell_of_each_class_and_layer(data):
     _, events = trained(data, RECIPE)
     epoch = events[-1]

@@ -38,9 +38,10 @@ def digests(run) -> dict[str, str]:
     return run.history().end.sha256
 
 
-def test_killed_worker_is_resumed_bit_by_bit(store, tiny_recipe, shapes_fingerprint):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_killed_worker_is_resumed_bit_by_bit(store, tiny_recipe, shapes_fingerprint, precision):
     """A process killed in the middle of its third epoch and one that ends, against a run nobody disturbed."""
-    recipe = dataclasses.replace(tiny_recipe, epochs=4, batch_size=64)
+    recipe = dataclasses.replace(tiny_recipe, epochs=4, batch_size=64, precision=precision)
     undisturbed, _ = store.open(recipe, 1, shapes_fingerprint)
     work(undisturbed)
     run, _ = store.open(recipe, 1, shapes_fingerprint, again=True)

@@ -29,7 +29,8 @@ def _tick(run: Run, was_running: bool) -> None:
 def _draw(run: Run, found: proof.Proof | None) -> None:
     if found and found.running:
         share = found.done / found.total if found.total else 0.0
-        st.progress(min(1.0, share), f"Training it again: {found.done:,} of {found.total:,} steps")
+        words = f"Training it again: {found.done:,} of {found.total:,} steps"
+        st.progress(min(1.0, share), f"{words}, waiting for a training to end" if found.waiting else words)
         return
     number = proof.epochs_to_repeat(cache.history(run.id).epochs)
     hint = (
