@@ -233,7 +233,7 @@ def _empty_run(data: ImageData, number: int) -> float:
     recipe = dataclasses.replace(BASELINE, dataset="shapes", epochs=1)
     zero = torch.zeros(())
 
-    def no_step(learner: Any, forward: Any, images: Any, labels: Any, *more: Any) -> tuple[Any, Any]:
+    def no_step(learner: Any, images: Any, labels: Any, *more: Any) -> tuple[Any, Any]:
         learner.step += 1
         return zero, zero.long()
 

@@ -489,8 +489,13 @@ def in_words(recipe: Recipe) -> str:
     augmented = [
         name for name, knob in KNOBS.items() if knob.group == "Augmentation" and getattr(recipe, name)
     ]
+    applying = applying_fields(recipe)
+    depth = [f"{recipe.depth} layers"] if "depth" in applying else []
+    plain = ["no skips"] if "skip" in applying and not recipe.skip else []
     parts = [
         f"{recipe.model} × {recipe.width:g}",
+        *depth,
+        *plain,
         f"{_OPTIMIZER_TITLES[recipe.optimizer]} {recipe.learning_rate:g}",
         f"batch {recipe.batch_size}",
         "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",

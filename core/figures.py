@@ -91,27 +91,29 @@ def curve(
     return {"data": traces, "layout": layout}
 
 
-def gradient_norms(layers: Sequence[str], epochs: dict[int, np.ndarray]) -> Spec:
-    """How large the gradient of each layer was, in some epochs: the first one dotted, the last one solid.
+def gradient_norms(layers: Sequence[str], epochs: dict[str, dict[int, np.ndarray]]) -> Spec:
+    """How large the gradient of each layer was in some epochs, of one run or of two with the same layers.
 
     Args:
         layers: names in the order of the network, from the image to the answer.
-        epochs: number of an epoch -> (layers,) L2 norms.
+        epochs: name of a run -> number of an epoch -> (layers,) L2 norms; the last epoch is drawn solid.
     """
-    dashes = dict(zip(epochs, ["dot", "dash", "solid"][-len(epochs) :], strict=True))
-    traces = [
-        {
-            "type": "scatter",
-            "name": f"epoch {epoch}",
-            "x": [plain(name) for name in layers],
-            "y": np.where(norms > 0, norms, np.nan),
-            "mode": "lines+markers",
-            "line": {"color": BLUE, "width": 2, "dash": dashes[epoch]},
-            "marker": {"size": 6},
-            "hovertemplate": "%{y:.2e}",
-        }
-        for epoch, norms in epochs.items()
-    ]
+    traces = []
+    for (run, shown), colour in zip(epochs.items(), RECIPE_COLOURS, strict=False):
+        dashes = ["dot", "dash", "solid"][-len(shown) :]
+        for (epoch, norms), dash in zip(shown.items(), dashes, strict=True):
+            traces.append(
+                {
+                    "type": "scatter",
+                    "name": plain(f"{run}, epoch {epoch}" if len(epochs) > 1 else f"epoch {epoch}"),
+                    "x": [plain(name) for name in layers],
+                    "y": np.where(norms > 0, norms, np.nan),
+                    "mode": "lines+markers",
+                    "line": {"color": colour, "width": 2, "dash": dash},
+                    "marker": {"size": 6},
+                    "hovertemplate": "%{y:.2e}",
+                }
+            )
     layout = {
         "xaxis": {"type": "category", "title": {"text": "layer, from the image to the answer"}, "nticks": 24},
         "yaxis": {

@@ -64,7 +64,7 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
     factors = found.setdefault("factors", {})
     for name in PROBE_PRESETS:
         # Without augmentation, which has its own figure; the rest of the recipe stays.
-        recipe = replace(PRESETS[name].recipe, epochs=200, batch_size=128, flip=False, shift=0)
+        recipe = replace(PRESETS[name].recipe, epochs=200, batch_size=128, flip=False, shift=0, cutout=0)
         if recipe.model in factors:
             continue
         prepare_process(recipe)

@@ -8,7 +8,7 @@ state needs saving.
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,8 @@ class Learner:
     lowest_loss: float = math.inf  # on validation, and after which epoch
     best_epoch: int = 0
     best: dict[str, Tensor] | None = None  # the judged weights of that epoch, where they are to be kept
+    compiled: Callable[[Tensor], Tensor] | None = None  # what the steps call in place of the network
+    compile_seconds: float = 0.0  # of what was compiled since the last epoch
 
     @property
     def judged(self) -> nn.Module:
@@ -91,7 +93,7 @@ class Learner:
         if self.average:
             self.average.model.load_state_dict(state["average"])
         for name in _PLAIN:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name, getattr(self, name)))  # older checkpoints have fewer
 
     def chosen(self, recipe: Recipe) -> tuple[nn.Module, int]:
         """The network to keep, as the recipe says, and after which epoch it had these weights."""
@@ -170,12 +172,12 @@ def train(
     """
     if learner.step == 0:
         _adapt(learner, data)
-    forward, compile_seconds = learner.model, 0.0
     if recipe.compile and not learner.done(recipe):
-        forward, compile_seconds = compiled(learner, data, recipe, compute)
+        images = data.normalise(scale(data.train_images[: recipe.batch_size]))
+        learner.compiled, learner.compile_seconds = compiled(learner.model, images, compute)
     while not learner.done(recipe):
-        yield from _train_epoch(learner, forward, compile_seconds, data, recipe, seed, compute)
-        compile_seconds = 0.0
+        yield from _train_epoch(learner, data, recipe, seed, compute)
+        learner.compile_seconds = 0.0
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -192,13 +194,7 @@ def _adapt(learner: Learner, data: TrainingData) -> None:
 
 
 def _train_epoch(
-    learner: Learner,
-    forward: nn.Module,
-    compile_seconds: float,
-    data: TrainingData,
-    recipe: Recipe,
-    seed: int,
-    compute: Compute,
+    learner: Learner, data: TrainingData, recipe: Recipe, seed: int, compute: Compute
 ) -> Iterator[Step | Progress | EpochEnd]:
     epoch = learner.epoch + 1
     torch.manual_seed(derive(seed, "dropout", epoch))
@@ -210,7 +206,7 @@ def _train_epoch(
         learner.model.begin_epoch(epoch)
     last_sign, images_seen = begin, 0
     for images, labels in _batches(data, recipe, seed, epoch):
-        loss, hits = _step(learner, forward, images, labels, recipe, compute, gradients)
+        loss, hits = _step(learner, images, labels, recipe, compute, gradients)
         for sums in (logged, whole):
             sums.add(loss, hits, len(labels))
         images_seen += len(labels)
@@ -245,13 +241,12 @@ def _train_epoch(
         recall=recall,
         answers=answers,
         gradients=gradients.read(),
-        compile_seconds=compile_seconds,
+        compile_seconds=learner.compile_seconds,
     )
 
 
 def _step(
     learner: Learner,
-    forward: nn.Module,
     images: Tensor,
     labels: Tensor,
     recipe: Recipe,
@@ -260,7 +255,7 @@ def _step(
 ) -> tuple[Tensor, Tensor]:
     """One update of the weights; gives mean loss and number of right answers, still on the device."""
     with compute.autocast():
-        outputs = forward(images).float()
+        outputs = (learner.compiled or learner.model)(images).float()
         goal = functional.cross_entropy(outputs, labels, label_smoothing=recipe.label_smoothing)
     goal.backward()
     gradients.take()

@@ -223,6 +223,26 @@ def test_gradients_of_each_layer_are_drawn(app, finished_run):
     assert any("Gradient norms of 5 layers" in str(chart.proto) for chart in app.get("bidi_component"))
 
 
+def test_gradients_of_two_networks_with_the_same_layers_are_drawn_together(
+    app, store, tiny_recipe, shapes_fingerprint
+):
+    from core.worker import work
+
+    runs = []
+    for skip in (True, False):
+        recipe = dataclasses.replace(tiny_recipe, model="residual", width=0.25, depth=8, skip=skip)
+        run, _ = store.open(recipe, 1, shapes_fingerprint)
+        work(run)
+        runs.append(run)
+    app.session_state["runs.tab"] = "Gradients"
+    visit(app, "pages/runs.py", run=runs[0].id)
+    box = app.selectbox(key=f"gradients-beside-{runs[0].id}")
+    assert "no skips" in box.options[1] and "8 layers" in box.options[1]
+    box.set_value(runs[1].id).run()
+    assert not app.exception
+    assert any("the other, epoch 1" in str(chart.proto) for chart in app.get("bidi_component"))
+
+
 def test_run_is_proven_by_a_button(app, finished_run, monkeypatch):
     from core.prover import main
 
