@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,7 @@ def _empty_run(data: ImageData, number: int) -> float:
     used: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(action="ignore"),  # torch misses the optimiser's steps
         patch.object(core.train, "_step", no_step),
         patch.object(core.train, "logits", no_logits),
         patch.object(core.worker, "logits", no_logits),
@@ -256,7 +258,7 @@ def _empty_run(data: ImageData, number: int) -> float:
     ):
         run, _ = RunStore(Path(folder)).open(recipe, number, data.fingerprint)
         ended = threading.Event()
-        reader = threading.Thread(target=_watch, args=(History(run.events_path), ended))
+        reader = threading.Thread(target=_watch, args=(History(run.events_path), ended), daemon=True)
 
         def listen(event: Any) -> None:
             if not used:
@@ -268,6 +270,8 @@ def _empty_run(data: ImageData, number: int) -> float:
                 used.append(time.process_time())
 
         core.worker.work(run, listen)
+        if len(used) < 2:
+            raise RuntimeError(f"the run ended early: {run.history().end}")
     return used[1] - used[0]
 
 

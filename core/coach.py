@@ -44,7 +44,7 @@ def advise(
     """
     if not epochs or len(classes) < 2:
         return None
-    for rule in (_diverging, _collapse, _too_high, _dead_class, _overfitting, _too_low):
+    for rule in (_diverging, _too_low, _collapse, _too_high, _dead_class, _overfitting):
         sentence = rule(recipe, classes, steps, epochs)
         if sentence:
             return Advice(rule.__name__.removeprefix("_"), sentence)
@@ -137,18 +137,27 @@ def _overfitting(
 def _too_low(
     recipe: Recipe, classes: Sequence[str], steps: Sequence[Step], epochs: Sequence[EpochEnd]
 ) -> str | None:
-    """Little is learned, and what is learned comes steadily, so longer steps would do no harm."""
+    """Little is learned, and what is learned comes steadily, so longer steps would do no harm.
+
+    Before the rules on classes: a network that has hardly learned anything favours a few of them.
+    """
     guessing, losses = math.log(len(classes)), [epoch.train_loss for epoch in epochs]
-    if losses[-1] < HARDLY_LEARNED * guessing or epochs[-1].epoch < min(2, recipe.epochs):
+    nothing = losses[-1] > NEAR_GUESSING * guessing
+    early = epochs[-1].epoch < recipe.epochs / 2  # a beginning may be slow, if it is one at all
+    if losses[-1] < HARDLY_LEARNED * guessing or (early and not (nothing and len(epochs) > 1)):
+        return None
+    if any(step.loss > ABOVE_GUESSING * guessing for step in steps):
         return None
     falls = [earlier - later for earlier, later in pairwise(losses)]
-    steady = all(fall > 0 for fall in falls) and (not falls or falls[-1] >= sum(falls) / len(falls) / 2)
-    if not (steady or (losses[-1] > NEAR_GUESSING * guessing and losses[-1] <= losses[0])):
+    steady = (
+        all(fall > 0 for fall in falls) and falls[-1] >= sum(falls) / len(falls) / 2 if falls else nothing
+    )
+    if not steady:
         return None
     return (
         f"The learning rate looks too low: after {_epochs(epochs[-1].epoch)} the training loss is "
-        f"{losses[-1]:.2f} where guessing costs {guessing:.2f}, and "
-        + (f"the last epoch took {falls[-1]:.3f} off it; " if falls else "it falls slowly; ")
+        f"{losses[-1]:.2f} where guessing costs {guessing:.2f}"
+        + (f", and the last epoch took {falls[-1]:.2g} off it; " if falls else "; ")
         + f"try {recipe.learning_rate * 3:.2g} in place of {recipe.learning_rate:g}, or more epochs."
     )
 

@@ -59,7 +59,7 @@ def loss_and_accuracy(outputs: Tensor, labels: Tensor) -> tuple[float, float]:
     return loss.item(), (outputs.argmax(1) == labels).float().mean().item()
 
 
-def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float], list[float]]:
+def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float | None], list[float]]:
     """For each class, the share of its images that were recognised, and its share of all answers.
 
     Args:
@@ -67,7 +67,7 @@ def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float], list[float]]
         labels: (n,) classes.
 
     Returns:
-        Two lists with an entry a class; the first is NaN for a class without images.
+        Two lists with an entry a class; the first is None for a class without images.
     """
     classes, answers = outputs.shape[1], outputs.argmax(1)
     # Counted on the CPU: the same on a GPU is not deterministic.
@@ -75,7 +75,11 @@ def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float], list[float]]
     images = torch.bincount(labels, minlength=classes)
     right = torch.bincount(labels[answers == labels], minlength=classes)
     given = torch.bincount(answers, minlength=classes)
-    return (right / images).tolist(), (given / max(1, len(labels))).tolist()
+    recall = [
+        hits / number if number else None
+        for hits, number in zip(right.tolist(), images.tolist(), strict=True)
+    ]
+    return recall, [number / max(1, len(labels)) for number in given.tolist()]
 
 
 def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:

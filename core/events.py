@@ -80,7 +80,7 @@ class EpochEnd:
     images_per_second: float
     checkpoint: str = ""
     sha256: str = ""
-    recall: list[float] = field(default_factory=list)
+    recall: list[float | None] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
     gradients: dict[str, float] = field(default_factory=dict)
     compile_seconds: float = 0.0

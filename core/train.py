@@ -77,6 +77,11 @@ class Learner:
     compile_seconds: float = 0.0  # of what was compiled since the last epoch
 
     @property
+    def forward(self) -> Callable[[Tensor], Tensor]:
+        """What a step calls."""
+        return self.model if self.compiled is None else self.compiled
+
+    @property
     def judged(self) -> nn.Module:
         """The network that validation and test images are shown: the averaged one where there is one."""
         return self.average.model if self.average else self.model
@@ -255,7 +260,7 @@ def _step(
 ) -> tuple[Tensor, Tensor]:
     """One update of the weights; gives mean loss and number of right answers, still on the device."""
     with compute.autocast():
-        outputs = (learner.compiled or learner.model)(images).float()
+        outputs = learner.forward(images).float()
         goal = functional.cross_entropy(outputs, labels, label_smoothing=recipe.label_smoothing)
     goal.backward()
     gradients.take()

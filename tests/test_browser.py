@@ -102,7 +102,7 @@ def test_killed_worker_goes_on_while_the_page_watches(page, address, store, tiny
 def test_run_is_proven_by_a_button(page, address, finished_run):
     page.goto(f"{address}/runs?run={finished_run.id}")
     page.get_by_role("tab", name="Passport").click()
-    page.locator(f".st-key-prove-{finished_run.id} button").dblclick()
+    page.locator(f".st-key-prove-{finished_run.id} button").first.dblclick()
     page.get_by_text("Proven just now", exact=False).wait_for(timeout=90_000)
     assert proof.status(finished_run).holds
 

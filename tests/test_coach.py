@@ -95,6 +95,9 @@ def test_slow_and_steady_fall_tells_of_too_low_a_rate():
     assert advice.kind == "too_low" and "2.24" in advice.sentence and "2.30" in advice.sentence
     assert "0.03 in place of 0.01" in advice.sentence
     assert kind(curves([2.2, 1.7, 1.65, 1.64])) is None  # it has stopped falling: not the rate
+    assert kind(curves([2.1, 1.9])) is None  # of eight epochs: it has only begun
+    assert kind(curves([2.1, 1.9]), recipe=dataclasses.replace(RECIPE, epochs=2)) == "too_low"
+    assert kind(curves([1.9]), recipe=dataclasses.replace(RECIPE, epochs=1)) is None
     assert kind(curves([1.3, 1.1, 0.9])) is None
 
 
