@@ -21,6 +21,9 @@ NEAR_GUESSING = 0.95
 HARDLY_LEARNED = 0.6
 """Shares of the loss of guessing, ln(classes): nothing learned yet, and little learned yet."""
 
+DEEP = 32
+"""From so many layers on a network without skip connections may not learn at any rate."""
+
 RISE = 1.05
 """Validation loss over its lowest value; less than 5 % more is within its noise on 1,000 images."""
 
@@ -158,8 +161,17 @@ def _too_low(
         f"The learning rate looks too low: after {_epochs(epochs[-1].epoch)} the training loss is "
         f"{losses[-1]:.2f} where guessing costs {guessing:.2f}"
         + (f", and the last epoch took {falls[-1]:.2g} off it; " if falls else "; ")
-        + f"try {recipe.learning_rate * 3:.2g} in place of {recipe.learning_rate:g}, or more epochs."
+        + f"try {recipe.learning_rate * 3:.2g} in place of {recipe.learning_rate:g}, or more epochs"
+        + (
+            ", or skip connections, without which deep networks hardly learn."
+            if _deep_and_plain(recipe)
+            else "."
+        )
     )
+
+
+def _deep_and_plain(recipe: Recipe) -> bool:
+    return recipe.model == "residual" and not recipe.skip and recipe.depth >= DEEP
 
 
 def _epochs(number: int) -> str:

@@ -74,6 +74,9 @@ def curve(
     """
     percent = quantity == "accuracy"
     number = ".1%" if percent else ".3f"
+    # One wild validation loss of an early epoch would press all the rest to the floor.
+    usual = np.concatenate([values[np.isfinite(values)] for _, values in (steps, training)])
+    clip = {"autorangeoptions": {"clipmax": 2 * usual.max()}} if len(usual) and not percent else {}
     traces = [
         _line("training steps", *steps, {"color": GREY, "width": 1}, "lines", number),
         _line("training", *training, {"color": colour, "width": 2, "dash": "dash"}, "lines+markers", number),
@@ -85,6 +88,7 @@ def curve(
             "title": {"text": quantity if percent else f"{quantity} (nats an image)"},
             "tickformat": ".0%" if percent else "",
             "rangemode": "normal" if percent else "tozero",
+            **clip,
         },
         "hovermode": "x unified",
     }
@@ -120,6 +124,7 @@ def gradient_norms(layers: Sequence[str], epochs: dict[str, dict[int, np.ndarray
             "type": "log",
             "title": {"text": "size of the gradient (L2 norm)"},
             "exponentformat": "power",
+            "dtick": 1,
         },
         "hovermode": "x unified",
     }

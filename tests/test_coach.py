@@ -101,6 +101,14 @@ def test_slow_and_steady_fall_tells_of_too_low_a_rate():
     assert kind(curves([1.3, 1.1, 0.9])) is None
 
 
+def test_deep_network_without_skips_is_told_of_them():
+    plain = dataclasses.replace(RECIPE, model="residual", depth=44, skip=False)
+    slow = curves([2.30, 2.28, 2.26, 2.24])
+    assert "skip connections" in advise(plain, CLASSES, [], slow).sentence
+    for other in ({"skip": True}, {"depth": 8}):
+        assert "skip" not in advise(dataclasses.replace(plain, **other), CLASSES, [], slow).sentence
+
+
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 def test_losses_that_are_no_numbers_get_a_sentence_or_none(number):
     advise(RECIPE, CLASSES, [Step(1, 1, number, 0.1)], curves([1.0, number], [number, 1.0]))

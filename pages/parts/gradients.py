@@ -21,8 +21,9 @@ def gradients(run: Run) -> None:
         st.caption("Gradients are recorded at the end of each epoch.")
         return
     st.caption(
-        "How strongly each layer is told to change. Where the curve falls towards the left, the first layers "
-        "hardly learn: that happens to deep networks without skip connections or normalisation."
+        "How strongly each layer is told to change. Level: all layers learn alike. Falling towards the left: "
+        "the first layers hardly hear of the error. Rising: they are thrown about. Deep networks without skip "
+        "connections do one or the other."
     )
     layers = list(epochs[-1].gradients)
     shown = {epoch.epoch: epoch for epoch in (epochs[0], epochs[len(epochs) // 2], epochs[-1])}

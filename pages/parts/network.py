@@ -37,9 +37,9 @@ def network_table(recipe: Recipe, classes: int) -> None:
         "output": st.column_config.TextColumn(
             help="Channels × height × width of what comes out for one image."
         ),
-        "weights": st.column_config.NumberColumn(format="localized", help="Numbers that training changes."),
+        "weights": st.column_config.NumberColumn(format="compact", help="Numbers that training changes."),
         "multiply-adds": st.column_config.NumberColumn(
-            format="localized", help="Multiplications with an addition each, for one image."
+            format="compact", help="Multiplications with an addition each, for one image."
         ),
     }
     st.dataframe(table, hide_index=True, column_config=columns, alt=f"Layers of the {recipe.model} network")
