@@ -12,9 +12,12 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine stats judge coach",
+        "errors seeds specs knobs config presets events layers paths locks images machine judge coach",
     ),
     ("values", "pictures models datasets"),
+    # Pure like the values, but it may use scipy, for quantiles and tests. A layer of its own, which no
+    # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
+    ("statistics", "stats"),
     ("records", "history store estimate index sweep"),
     ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
     ("pictures", "figures"),
@@ -28,14 +31,16 @@ LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
 MAY_IMPORT = {
     "values": {"values"},
     "data": {"values", "data"},
-    "records": {"values", "records"},
+    "statistics": {"values"},
+    "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
-    "pictures": {"values"},
-    "processes": {"values", "data", "records", "learning", "processes"},
-    "screen": {"values", "data", "records", "pictures", "processes", "screen"},
+    "pictures": {"values", "statistics"},
+    "processes": {"values", "statistics", "data", "records", "learning", "processes"},
+    "screen": {"values", "statistics", "data", "records", "pictures", "processes", "screen"},
 }
 NEVER = {
     "values": {"torch", "torchvision", "streamlit", "plotly", "pandas", "scipy"},
+    "statistics": {"torch", "torchvision", "streamlit", "plotly", "pandas"},
     "data": {"torch", "torchvision", "streamlit", "plotly", "pandas"},
     "records": {"torch", "torchvision", "streamlit", "plotly"},
     "learning": {"streamlit", "plotly", "pandas"},
