@@ -76,10 +76,10 @@ def by_class(outputs: Tensor, labels: Tensor) -> tuple[list[float | None], list[
     right = torch.bincount(labels[answers == labels], minlength=classes)
     given = torch.bincount(answers, minlength=classes)
     recall = [
-        hits / number if number else None
+        round(hits / number, 6) if number else None
         for hits, number in zip(right.tolist(), images.tolist(), strict=True)
     ]
-    return recall, [number / max(1, len(labels)) for number in given.tolist()]
+    return recall, [round(number / max(1, len(labels)), 6) for number in given.tolist()]
 
 
 def fit_temperature(outputs: np.ndarray, labels: np.ndarray) -> float:
