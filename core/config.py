@@ -29,6 +29,14 @@ def _has(name: str) -> Callable[[Any], bool]:
     return lambda recipe: name in MODELS[recipe.model].fields
 
 
+def _augments(recipe: Any) -> bool:
+    """Whether chance changes the training images."""
+    return any(
+        getattr(recipe, name)
+        for name in ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
+    )
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One way to train a classifier; immutable, checked when it is made.
@@ -364,6 +372,37 @@ class Recipe:
         later=True,
     )
 
+    # What another seed changes; held fixed, it is the same for all seeds of the recipe
+    vary_weights: bool = _knob(
+        True,
+        "Seed varies the initial weights",
+        "Off: every seed starts from the same weights.",
+        "Seed",
+        later=True,
+    )
+    vary_order: bool = _knob(
+        True,
+        "Seed varies the order",
+        "Off: every seed sees the images in the same order.",
+        "Seed",
+        later=True,
+    )
+    vary_augmentation: bool = _knob(
+        True,
+        "Seed varies augmentation and dropout",
+        "Off: every seed changes its images, and switches features off, in the same way.",
+        "Seed",
+        applies=lambda r: _augments(r) or ("dropout" in MODELS[r.model].fields and r.dropout > 0),
+        later=True,
+    )
+    vary_split: bool = _knob(
+        True,
+        "Seed varies the split",
+        "Off: every seed sets the same images aside for validation, so that validation accuracies compare too.",
+        "Seed",
+        later=True,
+    )
+
     # Machine
     precision: str = _knob(
         "auto",
@@ -500,7 +539,18 @@ def in_words(recipe: Recipe) -> str:
         f"batch {recipe.batch_size}",
         "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
     ]
-    return ", ".join(parts + (["augmented"] if augmented else []))
+    parts += ["augmented"] if augmented else []
+    return ", ".join(parts + _held(recipe))
+
+
+def _held(recipe: Recipe) -> list[str]:
+    """What the seed varies, where that is not everything."""
+    sources = {
+        name: getattr(recipe, f"vary_{name}") for name in ("weights", "order", "augmentation", "split")
+    }
+    if all(sources.values()):
+        return []
+    return ["seed varies " + (" and ".join(name for name, varies in sources.items() if varies) or "nothing")]
 
 
 _OPTIMIZER_TITLES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import UserError
 
-GROUPS = ("Data", "Model", "Learning", "Augmentation", "Machine")
+GROUPS = ("Data", "Model", "Learning", "Augmentation", "Seed", "Machine")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from core.events import EpochEnd, Progress, Step
 from core.gradients import GradientNorms
 from core.models import MODELS
 from core.optim import end_of_epoch, end_of_step, learning_rate, make_optimizer, make_schedule
-from core.seeds import derive, generator
+from core.seeds import derive, generator, sources_of
 
 CHUNK = 1024
 """Images that are gathered, augmented and normalised together: many small batches cost more."""
@@ -131,7 +131,9 @@ def prepare_data(data: ImageData, recipe: Recipe, seed: int, compute: Compute) -
     """
     if len(data.train) < 2 or len(data.classes) < 2:
         raise UserError("Training needs at least two classes and two training images: add images first.")
-    train, validation = split_indices(len(data.train), recipe.validation_share, seed)
+    train, validation = split_indices(
+        len(data.train), recipe.validation_share, sources_of(recipe, seed).split
+    )
     device = compute.device
 
     def tensor(array: np.ndarray) -> Tensor:
@@ -154,7 +156,7 @@ def make_learner(recipe: Recipe, classes: int, seed: int, compute: Compute, imag
     Args:
         images: how many it will be trained on an epoch; schedules that move with each step need it.
     """
-    torch.manual_seed(derive(seed, "weights"))
+    torch.manual_seed(derive(sources_of(recipe, seed).weights, "weights"))
     model = MODELS[recipe.model].build(recipe, classes)
     model = model.to(compute.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, recipe)
@@ -202,7 +204,7 @@ def _train_epoch(
     learner: Learner, data: TrainingData, recipe: Recipe, seed: int, compute: Compute
 ) -> Iterator[Step | Progress | EpochEnd]:
     epoch = learner.epoch + 1
-    torch.manual_seed(derive(seed, "dropout", epoch))
+    torch.manual_seed(derive(sources_of(recipe, seed).augmentation, "dropout", epoch))
     begin = time.monotonic()
     logged, whole = _Sums(compute.device), _Sums(compute.device)
     gradients = GradientNorms(learner.model, steps_per_epoch(len(data.train_labels), recipe.batch_size))
@@ -280,11 +282,14 @@ def _batches(data: TrainingData, recipe: Recipe, seed: int, epoch: int) -> Itera
     """The epoch's batches, augmented and normalised, in the order of (seed, epoch)."""
     n, size = len(data.train_labels), recipe.batch_size
     device = data.train_labels.device
-    order = torch.from_numpy(generator(seed, "order", epoch).permutation(n))
+    sources = sources_of(recipe, seed)
+    order = torch.from_numpy(generator(sources.order, "order", epoch).permutation(n))
     strengths = strengths_of(recipe)
-    draws = draw(strengths, n, recipe.image_size, generator(seed, "augment", epoch))
+    draws = draw(strengths, n, recipe.image_size, generator(sources.augmentation, "augment", epoch))
     if recipe.flip and recipe.alternate_flip:
-        first = torch.from_numpy(generator(seed, "flip").random(n) < 0.5)  # of image k, not of place k
+        first = torch.from_numpy(
+            generator(sources.augmentation, "flip").random(n) < 0.5
+        )  # of image k, not of place k
         draws = dataclasses.replace(draws, flip=first[order] ^ (epoch % 2 == 0))
     chunk = size * max(1, CHUNK // size)
     for begin in range(0, n, chunk):

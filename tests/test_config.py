@@ -82,6 +82,10 @@ def test_digest_covers_every_field_that_changes_the_result():
         "flip_test": True,
         "compile": True,
         "deterministic": False,
+        "vary_weights": False,
+        "vary_order": False,
+        "vary_augmentation": False,
+        "vary_split": False,
     }
     assert {*changed, "dataset", "log_every"} == {*KNOBS}
     everything_on = Recipe(dataset="folder:x", model="improved", schedule="plateau")
@@ -99,6 +103,8 @@ def test_digest_covers_every_field_that_changes_the_result():
 
 
 def test_digest_ignores_what_does_nothing():
+    plain = Recipe()  # neither augmentation nor dropout
+    assert dataclasses.replace(plain, vary_augmentation=False).digest("x") == plain.digest("x")
     recipe = Recipe()
     assert recipe.digest("x") == dataclasses.replace(recipe, dropout=0.1, plateau_patience=1).digest("x")
     assert recipe.digest("x") == dataclasses.replace(recipe, log_every=10).digest("x")

@@ -406,3 +406,43 @@ def test_gpu_gives_the_same_weights_twice(data, monkeypatch):
     monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
     one, two = (trained(data, RECIPE)[0].model.cpu().state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+ALL_HELD = {"vary_weights": False, "vary_order": False, "vary_augmentation": False, "vary_split": False}
+
+
+def chances(data, recipe, seed) -> dict[str, object]:
+    """What each source of chance decided in a run: weights before the first step, images aside, first batch."""
+    compute = choose_compute(recipe)
+    prepared = prepare_data(data, recipe, seed, compute)
+    learner = make_learner(recipe, 10, seed, compute, TRAIN_IMAGES)
+    images, labels = next(core.train._batches(prepared, recipe, seed, 1))
+    return {
+        "vary_weights": digest(learner),
+        "vary_split": prepared.validation_images.numpy().tobytes(),
+        "vary_order": labels.numpy().tobytes(),
+        "vary_augmentation": images.numpy().tobytes(),
+    }
+
+
+@pytest.mark.parametrize("source", ALL_HELD)
+def test_one_source_of_chance_alone_follows_the_seed(data, source):
+    recipe = dataclasses.replace(RECIPE, flip=True, shift=4, **{**ALL_HELD, source: True})
+    one, other = chances(data, recipe, 1), chances(data, recipe, 2)
+    differs = {name for name in ALL_HELD if one[name] != other[name]}
+    # Other images or another order give other batches, too.
+    carried = {"vary_order": {"vary_augmentation"}, "vary_split": {"vary_augmentation", "vary_order"}}
+    assert differs - carried.get(source, set()) == {source}
+    assert chances(data, recipe, 1) == one
+
+
+def test_seeds_of_a_recipe_that_holds_all_chance_fixed_train_the_same_weights(data):
+    recipe = dataclasses.replace(RECIPE, flip=True, model="improved", epochs=1, **ALL_HELD)
+    assert digest(trained(data, recipe, seed=1)[0]) == digest(trained(data, recipe, seed=2)[0])
+
+
+def test_dropout_alone_makes_seeds_differ_where_only_augmentation_varies(data):
+    recipe = dataclasses.replace(
+        RECIPE, model="improved", epochs=1, **{**ALL_HELD, "vary_augmentation": True}
+    )
+    assert digest(trained(data, recipe, seed=1)[0]) != digest(trained(data, recipe, seed=2)[0])
