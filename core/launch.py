@@ -1,4 +1,4 @@
-"""What a page starts: the training of a recipe with a seed, and the probe of the machine before it."""
+"""What a page starts: the training of a recipe with a seed or several, and the probe of the machine before it."""
 
 import contextlib
 
@@ -8,7 +8,9 @@ from core.detached import spawn
 from core.errors import UserError
 from core.estimate import worth_probing
 from core.executors import executor
+from core.index import Row
 from core.store import Run, RunStore
+from core.sweep import settle_plan
 
 
 def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tuple[Run, bool]:
@@ -23,13 +25,31 @@ def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tu
     Raises:
         UserError: the images are not prepared yet, or the folder of runs can't be written to.
     """
-    fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
-    if fingerprint is None:
-        raise UserError("The images of this data set are not prepared yet: prepare them first.")
+    fingerprint = _ready_fingerprint(recipe)
     run, created = store.open(recipe, seed, fingerprint, again)
     if not run.state().ended:
         executor().start(store, [run])
     return run, created
+
+
+def start_sweep(store: RunStore, recipe: Recipe, seeds: list[int], rows: list[Row]) -> list[Run]:
+    """Have a recipe trained with each of these seeds; runs that exist are reused, stopped ones go on.
+
+    Args:
+        rows: all runs of the store; which results were known decides whether seeds count as added later.
+
+    Returns:
+        The run of each seed, in the order of the seeds; some may have ended long ago.
+
+    Raises:
+        UserError: the images are not prepared yet, or the folder of runs can't be written to.
+    """
+    fingerprint = _ready_fingerprint(recipe)
+    digest = recipe.digest(fingerprint)
+    settle_plan(store, digest, seeds, [row for row in rows if row.run.spec.digest == digest])
+    runs = [store.open(recipe, seed, fingerprint)[0] for seed in seeds]
+    executor().start(store, [run for run in runs if not run.state().ended])
+    return runs
 
 
 def begin_probe(store: RunStore) -> None:
@@ -39,3 +59,10 @@ def begin_probe(store: RunStore) -> None:
     with contextlib.suppress(OSError):  # a folder that can't be written to is told of at Start
         store.folder.mkdir(parents=True, exist_ok=True)
         spawn("core.probe", str(store.folder), log=store.folder / ".speed.log")
+
+
+def _ready_fingerprint(recipe: Recipe) -> str:
+    fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
+    if fingerprint is None:
+        raise UserError("The images of this data set are not prepared yet: prepare them first.")
+    return fingerprint

@@ -13,6 +13,7 @@ from pages.parts.network import network_table
 from pages.parts.pickers import ready_or_prepare
 from pages.parts.queue import queue
 from pages.parts.recipe_form import recipe_form
+from pages.parts.sweep_form import sweep_form
 from pages.parts.words import duration, escaped, percent
 
 PROBE_POLL_SECONDS = 2.0
@@ -25,6 +26,8 @@ def main() -> None:
         recipe, seed = recipe_form()
         if fingerprint := ready_or_prepare(recipe.dataset, recipe.image_size):
             _start_panel(recipe, seed, fingerprint)
+            with st.expander("Repeat over seeds", icon=":material/casino:"):
+                sweep_form([recipe], "train")
             with st.expander("The network, layer by layer", icon=":material/layers:"):
                 data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
                 network_table(recipe, len(data.classes))

@@ -5,15 +5,29 @@ import threading
 
 import streamlit as st
 
+import core.study
+from core import stats, sweep
+from core.config import Recipe
 from core.datasets import ImageData, source
+from core.errors import UserError
 from core.history import History
+from core.index import Row, RunIndex
 from core.paths import runs_dir
+from core.predictions import read_predictions
+from core.stats import Comparison
 from core.store import RunStore
+from core.study import Study
+from core.sweep import Sweep
 
 
 def store() -> RunStore:
     """The runs of this dashboard; cheap, and never stale."""
     return RunStore(runs_dir())
+
+
+def rows() -> list[Row]:
+    """Every run with its figures, newest first."""
+    return RunIndex(store()).rows()
 
 
 def images(dataset: str, image_size: int, fingerprint: str) -> ImageData:
@@ -40,6 +54,72 @@ def history(run_id: str) -> History:
 @st.cache_resource(max_entries=2000, show_spinner=False)
 def _history(runs: str, run_id: str) -> tuple[threading.Lock, History]:
     return threading.Lock(), History(RunStore(runs_dir()).get(run_id).events_path)
+
+
+def sweeps() -> list[Sweep]:
+    """All runs by recipe, the newest first."""
+    return sweep.sweeps(store(), rows())
+
+
+def ready_fingerprint(recipe: Recipe) -> str:
+    """Of the images of a recipe; looked up on disk.
+
+    Raises:
+        UserError: they are not prepared.
+    """
+    found = source(recipe.dataset, recipe.image_size).ready_fingerprint()
+    if found is None:
+        raise UserError("The images of this data set are not prepared yet: prepare them first.")
+    return found
+
+
+def study(of: Sweep) -> Study:
+    """The finished runs of a sweep, image by image.
+
+    Raises:
+        UserError: predictions that are gone or damaged.
+    """
+    return _study(_key(of), _Rows(of.finished))
+
+
+class _Rows(list):
+    """What `st.cache_resource` is not to hash."""
+
+
+@st.cache_resource(
+    max_entries=64, show_spinner="Putting the seeds together …", hash_funcs={_Rows: lambda rows: 0}
+)
+def _study(key: str, rows: _Rows) -> Study:
+    return core.study.study(rows)
+
+
+def _key(of: Sweep) -> str:
+    """Other predictions, other key: of these runs, as they lie on the disk now."""
+    return f"{runs_dir()} {core.study.stamp(of.finished)}"
+
+
+def compare(a: Sweep, b: Sweep, threshold: float) -> Comparison:
+    """Two sweeps on the same test images; `threshold` is the smallest difference that matters, a fraction."""
+    return _compare(_key(a) + _key(b), threshold, _Rows([a, b]))
+
+
+@st.cache_data(max_entries=200, show_spinner=False, hash_funcs={_Rows: lambda rows: 0})
+def _compare(key: str, threshold: float, pair: _Rows) -> Comparison:
+    a, b = pair
+    return stats.compare(study(a).correct, study(b).correct, threshold)
+
+
+def judged_on(of: Sweep) -> tuple[tuple[str, ...], int]:
+    """Names of the classes and how many test images there are; none before a run has finished."""
+    if not of.finished:
+        return (), 0
+    started = history(of.finished[0].run.id).started
+    return tuple(started.classes if started else ()), _test_images(str(runs_dir()), of.finished[0].run.id)
+
+
+@st.cache_data(max_entries=5000, show_spinner=False)
+def _test_images(runs: str, run_id: str) -> int:
+    return len(read_predictions(RunStore(runs_dir()).get(run_id)).labels)
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,6 +17,7 @@ PAGES = {
     "pages/data.py": ("Data", ":material/image:"),
     "pages/train.py": ("Train", ":material/school:"),
     "pages/runs.py": ("Runs", ":material/list_alt:"),
+    "pages/seeds.py": ("Seeds", ":material/casino:"),
 }
 """The menu, in order; a new page is a file and a line here."""
 

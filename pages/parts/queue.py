@@ -11,6 +11,7 @@ from pages.parts.pickers import dataset_title
 from pages.parts.words import escaped, state_badge
 
 TICK_SECONDS = 2.0
+MOST_ROWS = 6  # a sweep has a page of its own
 
 
 def queue(hidden: str = "") -> None:
@@ -39,7 +40,7 @@ def _draw(runs: list[Run]) -> None:
         return
     go_on()
     st.markdown("##### Queue")
-    for run in runs:
+    for run in runs[:MOST_ROWS]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"queue-{run.id}"):
             state = run.state()
             state_badge(state)
@@ -51,3 +52,7 @@ def _draw(runs: list[Run]) -> None:
             if state is not RunState.STOPPING and st.button("Stop", key=f"stop-queued-{run.id}"):
                 stop(cache.store(), run)
                 st.rerun()
+    if len(runs) > MOST_ROWS:
+        st.page_link(
+            "pages/seeds.py", label=f"and {len(runs) - MOST_ROWS} more: see Seeds", icon=":material/casino:"
+        )

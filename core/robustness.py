@@ -1,0 +1,132 @@
+"""Robust against the seed, or not: a rule with thresholds that a person sets, never an adjective.
+
+Three questions, each with a figure over seeds on these test images: how much does accuracy move (its
+deviation, with the chi-square interval that says how well these few seeds know it), how far does the
+weakest class fall behind, and on how many images do two seeds disagree.
+"""
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.stats import FEWEST_SEEDS, Interval, sd_interval
+
+
+class Answer(enum.StrEnum):
+    """Whether a rule is kept, as far as these seeds can say."""
+
+    kept = "kept"
+    broken = "broken"
+    open = "open"  # the interval holds the threshold: more seeds would tell
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a person calls robust; fractions."""
+
+    sd: float = 0.005
+    """Seeds may move accuracy by this standard deviation at most."""
+    worst_class: float = 0.25
+    """In no seed may a class be recognised worse than the mean over classes by more than this."""
+    disagreement: float = 0.20
+    """Two seeds may answer differently on this share of images, on average, at most."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One of the three questions, answered; `sentence` holds figure, threshold and answer."""
+
+    title: str
+    answer: Answer
+    sentence: str
+
+
+def rules(
+    accuracies: np.ndarray, recalls: np.ndarray, classes: list[str], churn: np.ndarray, limits: Limits
+) -> list[Rule]:
+    """The three rules for one recipe.
+
+    Args:
+        accuracies: (n_seeds,) fractions.
+        recalls: (n_seeds, classes) fractions, NaN for a class without images.
+        classes: their names.
+        churn: (n_seeds, n_seeds) share of images on which two seeds differ.
+
+    Raises:
+        ValueError: fewer than 2 seeds.
+    """
+    if len(accuracies) < 2:
+        raise ValueError(f"robustness needs at least 2 seeds, not {len(accuracies)}")
+    return [
+        _sd_rule(accuracies, limits.sd),
+        _class_rule(recalls, classes, limits.worst_class),
+        _disagreement_rule(churn, limits.disagreement),
+    ]
+
+
+def verdict(answers: list[Rule], n: int) -> str:
+    """One sentence over the three."""
+    broken = [rule.title.lower() for rule in answers if rule.answer is Answer.broken]
+    open_ones = [rule.title.lower() for rule in answers if rule.answer is Answer.open]
+    if broken:
+        return f"Not robust by this rule, over {n} seeds: {' and '.join(broken)} exceeds what you allow."
+    if n < FEWEST_SEEDS or open_ones:
+        why = " and ".join(open_ones) or "what fewer than 3 seeds show"
+        return (
+            f"Not known yet whether it is robust: {why} may still come out either way; more seeds would tell."
+        )
+    return f"Robust by this rule, over {n} seeds, on these test images."
+
+
+def _sd_rule(accuracies: np.ndarray, limit: float) -> Rule:
+    sd, interval = float(np.std(accuracies, ddof=1)), sd_interval(accuracies)
+    answer = _against(interval, limit)
+    words = {
+        Answer.kept: "even its upper end is within the limit",
+        Answer.broken: "even its lower end is beyond the limit",
+        Answer.open: f"the limit lies inside it, so {len(accuracies)} seeds can't tell",
+    }
+    return Rule(
+        "Spread over seeds",
+        answer,
+        f"Accuracy moves by {_points(sd)} points from seed to seed (standard deviation; 95 % interval "
+        f"{_points(interval.low)} to {_points(interval.high)}); your limit is {_points(limit)}: {words[answer]}.",
+    )
+
+
+def _class_rule(recalls: np.ndarray, classes: list[str], limit: float) -> Rule:
+    """How far the weakest class of the worst seed lies below that seed's mean over classes."""
+    behind = np.nanmean(recalls, axis=1, keepdims=True) - recalls
+    seed, worst = np.unravel_index(np.nanargmax(behind), behind.shape)
+    largest = float(behind[seed, worst])
+    often = int((np.nanargmax(behind, axis=1) == worst).sum())
+    answer = Answer.kept if largest <= limit else Answer.broken
+    return Rule(
+        "Weakest class",
+        answer,
+        f"“{classes[worst]}” falls {_points(largest)} points behind the mean over classes in its worst seed "
+        f"and is the weakest class in {often} of {len(recalls)} seeds; your limit is {_points(limit)} points.",
+    )
+
+
+def _disagreement_rule(churn: np.ndarray, limit: float) -> Rule:
+    pairs = churn[np.triu_indices(len(churn), 1)]
+    mean = float(pairs.mean())
+    return Rule(
+        "Disagreement",
+        Answer.kept if mean <= limit else Answer.broken,
+        f"Two seeds answer differently on {_points(mean)} % of the images (between {_points(float(pairs.min()))} "
+        f"and {_points(float(pairs.max()))} %); your limit is {_points(limit)} %.",
+    )
+
+
+def _against(interval: Interval, limit: float) -> Answer:
+    if interval.high <= limit:
+        return Answer.kept
+    return Answer.broken if interval.low > limit else Answer.open
+
+
+def _points(fraction: float) -> str:
+    points = 100 * fraction
+    return f"{points:.2f}" if points < 10 else f"{points:.1f}"

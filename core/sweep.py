@@ -1,0 +1,254 @@
+"""A sweep: one recipe, several seeds. Which seeds were planned, which came later, and what they gave.
+
+How many seeds there are is fixed before the first result, in `runs/.sweeps/DIGEST.json`: whoever adds
+seeds until the figures please him proves nothing. Adding is allowed and stays written there, with how
+many results were known by then. Runs that nobody planned (trained one by one) make up a sweep of their
+own where there is no plan, and stand beside it where there is one.
+"""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from core.config import Recipe
+from core.errors import UserError
+from core.index import Row
+from core.locks import FileLock
+from core.paths import read_json, write_json
+from core.store import RunState, RunStore
+
+FOLDER = ".sweeps"
+FORMAT = 1
+MOST_SEEDS = 1000
+LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Added:
+    """Seeds that came after the plan, and what was known by then."""
+
+    seeds: tuple[int, ...]
+    time: float
+    finished: int
+    """Runs of the sweep that had ended."""
+    looks: int
+    """How often test figures of the sweep had been looked at."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The seeds of a sweep as they were fixed, and those that were added."""
+
+    seeds: tuple[int, ...]
+    created: float
+    added: tuple[Added, ...] = ()
+
+    @property
+    def all_seeds(self) -> list[int]:
+        return [*self.seeds, *(seed for added in self.added for seed in added.seeds)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A recipe on certain images, with the run that answers for each of its seeds.
+
+    `runs` maps each seed that counts to its run, or to None where it was planned and never started;
+    `outside` has the runs of other seeds, which were trained without being part of the plan.
+    """
+
+    digest: str
+    recipe: Recipe
+    data_fingerprint: str
+    plan: Plan | None
+    runs: dict[int, Row | None]
+    outside: list[Row] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The runs that exist among those that count, by seed."""
+        return [row for row in self.runs.values() if row]
+
+    @property
+    def finished(self) -> list[Row]:
+        """Those with figures."""
+        return [row for row in self.rows if row.state is RunState.FINISHED]
+
+    @property
+    def under_way(self) -> list[Row]:
+        return [row for row in self.rows if row.state.active]
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """How many ended without figures, by state ("diverged", "failed"): counted, never left out silently."""
+        return self._counts(lambda row: row.state.ended and row.state is not RunState.FINISHED)
+
+    @property
+    def halted(self) -> dict[str, int]:
+        """How many wait for a person, by state; those that were never started among them."""
+        counts = self._counts(lambda row: not row.state.ended and not row.state.active)
+        missing = sum(row is None for row in self.runs.values())
+        return {**counts, **({"not started": missing} if missing else {})}
+
+    @property
+    def newest(self) -> float:
+        return max((row.run.spec.created for row in [*self.rows, *self.outside]), default=0.0)
+
+    def _counts(self, wanted: Callable[[Row], bool]) -> dict[str, int]:
+        counts: dict[str, int] = defaultdict(int)
+        for row in self.rows:
+            if wanted(row):
+                counts[str(row.state)] += 1
+        return dict(counts)
+
+
+def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
+    """Every recipe that was trained, with its seeds; the one with the newest run first."""
+    plans = _plans(store)
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.run.spec.digest].append(row)
+    found = [_sweep(group, plans.get(digest)) for digest, group in groups.items()]
+    return sorted(found, key=lambda sweep: sweep.newest, reverse=True)
+
+
+def find_sweep(found: list[Sweep], digest: str) -> Sweep:
+    """The sweep that a person names by its digest, or by the first digits of it.
+
+    Raises:
+        UserError: none, or several, begin like this.
+    """
+    matching = [sweep for sweep in found if sweep.digest.startswith(digest.lower())]
+    if len(matching) != 1:
+        what = (
+            "No recipe was trained whose digest begins" if not matching else "Several recipes' digests begin"
+        )
+        raise UserError(f"{what} with {digest!r}: `python -m core runs` lists them.")
+    return matching[0]
+
+
+def answering(attempts: list[Row]) -> Row:
+    """Of the attempts at one seed, the one that counts.
+
+    The first that was conclusive: else one could train again until the figure pleases. Without one, the
+    newest.
+    """
+    ordered = sorted(attempts, key=lambda row: row.run.spec.attempt)
+    return next((row for row in ordered if row.state.conclusive), ordered[-1])
+
+
+def _sweep(group: list[Row], plan: Plan | None) -> Sweep:
+    attempts: dict[int, list[Row]] = defaultdict(list)
+    for row in group:
+        attempts[row.run.spec.seed].append(row)
+    by_seed = {seed: answering(rows) for seed, rows in sorted(attempts.items())}
+    counted = sorted(plan.all_seeds) if plan else list(by_seed)
+    spec = group[0].run.spec
+    return Sweep(
+        spec.digest,
+        spec.recipe,
+        spec.data_fingerprint,
+        plan,
+        {seed: by_seed.get(seed) for seed in counted},
+        [row for seed, row in by_seed.items() if seed not in set(counted)],
+    )
+
+
+def settle_plan(store: RunStore, digest: str, seeds: list[int], rows: list[Row]) -> Plan:
+    """Fix the seeds of a recipe's sweep, or note which ones are added to those that were fixed.
+
+    Args:
+        rows: the runs of this digest so far.
+
+    Raises:
+        UserError: the folder of runs can't be written to.
+    """
+    folder = store.folder / FOLDER
+    path = folder / f"{digest}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{digest}.lock")
+        if not lock.acquire(patience_seconds=10):
+            raise UserError("Somebody else is starting the same sweep: try again in a moment.")
+        try:
+            plan = _with(read_plan(path), seeds, rows)
+            write_json(path, {"format": FORMAT, **asdict(plan)})
+        finally:
+            lock.release()
+    except OSError as error:
+        raise UserError(
+            f"A sweep can't be written down in {store.folder} ({error.strerror}): "
+            "make room there, or set TENFOLD_RUNS to a folder that you may write to."
+        ) from error
+    return plan
+
+
+def _with(plan: Plan | None, seeds: list[int], rows: list[Row]) -> Plan:
+    if plan is None:
+        return Plan(tuple(seeds), time.time())
+    new = tuple(seed for seed in seeds if seed not in plan.all_seeds)
+    if not new:
+        return plan
+    counted = [row for row in rows if row.run.spec.seed in plan.all_seeds]
+    finished = sum(row.state.ended for row in counted)
+    if not finished:  # nobody could know anything yet: the plan is larger, that is all
+        return Plan((*plan.seeds, *new), plan.created, plan.added)
+    added = Added(new, time.time(), finished, sum(row.looks for row in counted))
+    return Plan(plan.seeds, plan.created, (*plan.added, added))
+
+
+def read_plan(path: Path) -> Plan | None:
+    """The plan in a file; None for none, or for one that can't be read here."""
+    values = read_json(path)
+    if not values or values.get("format") != FORMAT:
+        return None
+    try:
+        added = tuple(Added(**{**one, "seeds": tuple(one["seeds"])}) for one in values["added"])
+        return Plan(tuple(values["seeds"]), values["created"], added)
+    except (KeyError, TypeError):
+        return None
+
+
+def _plans(store: RunStore) -> dict[str, Plan]:
+    folder = store.folder / FOLDER
+    paths = folder.glob("*.json") if folder.is_dir() else ()
+    return {path.stem: plan for path in paths if (plan := read_plan(path))}
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds as people write them: "0-9", "1, 7, 42", "0-4, 42", or "10 seeds" for 0 to 9.
+
+    Raises:
+        UserError: no seed, one that is no whole number from 0 to 2**31 - 1, or more than 1,000.
+    """
+    counted = re.fullmatch(r"\s*(\d{1,9})\s*seeds?\s*", text)
+    if counted:
+        text = f"0-{int(counted[1]) - 1}" if int(counted[1]) else ""
+    seeds: list[int] = []
+    for part in re.split(r"[,;\s]+", re.sub(r"\s*(?:-|–|\.\.)\s*", "-", text.strip())):
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if low > high or high > LARGEST_SEED:
+            raise UserError(
+                f"Write seeds as 0-9, as 1, 7, 42 or as 10 seeds: {text.strip() or 'nothing'!r} is none of these."
+            )
+        if high - low >= MOST_SEEDS or len(seeds) + high - low >= MOST_SEEDS:
+            raise UserError(f"More than {MOST_SEEDS:,} seeds at once: take fewer.")
+        seeds += range(low, high + 1)
+    return list(dict.fromkeys(seeds))
+
+
+def seeds_in_words(seeds: list[int]) -> str:
+    """ "0–9" or "1, 7, 42": runs of three and more are drawn together."""
+    groups: list[list[int]] = []
+    for seed in sorted(seeds):
+        if groups and seed == groups[-1][-1] + 1:
+            groups[-1].append(seed)
+        else:
+            groups.append([seed])
+    parts = []
+    for group in groups:
+        parts += [f"{group[0]}–{group[-1]}"] if len(group) > 2 else map(str, group)
+    return ", ".join(parts)

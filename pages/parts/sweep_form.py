@@ -1,0 +1,107 @@
+"""Repeat a recipe over seeds: which seeds, what they vary, how long it takes, and the button."""
+
+import dataclasses
+
+import streamlit as st
+
+from core import launch
+from core.config import Recipe, applying_fields
+from core.errors import UserError
+from core.estimate import estimate
+from core.machine import places_for, slots
+from core.sweep import parse_seeds, seeds_in_words
+from pages.parts import cache
+from pages.parts.frame import sentences
+from pages.parts.words import duration
+
+SOURCES = ("weights", "order", "augmentation", "split")
+VARIES = {
+    "as the recipe says": None,
+    "everything": SOURCES,
+    "initial weights only": ("weights",),
+    "order of images only": ("order",),
+    "augmentation and dropout only": ("augmentation",),
+    "validation split only": ("split",),
+}
+"""What a sweep may let the seed change: all chance, or one source of it alone."""
+
+
+def sweep_form(recipes: list[Recipe], key: str) -> None:
+    """Draw the form for one recipe or several, each of which gets the same seeds.
+
+    Args:
+        recipes: their images are ready.
+        key: another for each form of a page.
+    """
+    left, right = st.columns(2)
+    text = left.text_input(
+        "Seeds",
+        "0-9",
+        key=f"{key}.seeds",
+        help="A range (0-9), a list (1, 7, 42), or a number of them (10 seeds). Decide before you see results: "
+        "seeds that are added later are marked as such.",
+    )
+    varies = right.selectbox(
+        "What the seed changes",
+        list(VARIES),
+        key=f"{key}.varies",
+        help="All chance at once, as a rule. One source alone shows how much of the spread it makes.",
+    )
+    with sentences():
+        seeds = parse_seeds(text)
+        wanted = [_varying(recipe, VARIES[varies]) for recipe in recipes]
+        if not wanted:
+            st.caption("Choose at least one recipe.")
+            return
+        st.caption(_plan_in_words(wanted, seeds))
+        if st.button("Repeat over these seeds", key=f"{key}.start", icon=":material/repeat:", type="primary"):
+            for recipe in wanted:
+                launch.start_sweep(cache.store(), recipe, seeds, cache.rows())
+            st.session_state["seeds.chosen"] = [
+                recipe.digest(cache.ready_fingerprint(recipe)) for recipe in wanted
+            ]
+            st.switch_page("pages/seeds.py")
+
+
+def _varying(recipe: Recipe, sources: tuple[str, ...] | None) -> Recipe:
+    """The recipe with these sources of chance left to the seed.
+
+    Raises:
+        UserError: nothing is random about the one source that is asked for.
+    """
+    if sources is None:
+        return recipe
+    changed = dataclasses.replace(recipe, **{f"vary_{name}": name in sources for name in SOURCES})
+    if sources == ("augmentation",) and "vary_augmentation" not in applying_fields(changed):
+        raise UserError(
+            "This recipe has neither augmentation nor dropout, so every seed would end the same: "
+            "let the seed change something else."
+        )
+    return changed
+
+
+def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> str:
+    """How many runs there are to train, and how long that takes on this machine."""
+    store, new, total, known = cache.store(), 0, 0.0, True
+    for recipe in recipes:
+        fingerprint = cache.ready_fingerprint(recipe)
+        digest = recipe.digest(fingerprint)
+        there = sum(store.find(digest, seed) is not None for seed in seeds)
+        new += len(seeds) - there
+        seconds = run_seconds(recipe, fingerprint)
+        known = known and seconds is not None
+        total += (seconds or 0.0) * (len(seeds) - there) / (slots() // places_for(recipe))
+    whole = len(seeds) * len(recipes)
+    words = f"{whole} runs (seeds {seeds_in_words(seeds)})" if whole > 1 else f"1 run (seed {seeds[0]})"
+    if new < whole:
+        words += f", of which {whole - new} exist or are on their way"
+    if not new:
+        return f"{words}: nothing is left to train."
+    return f"{words}: about **{duration(total)}** on this machine." if known else f"{words}."
+
+
+def run_seconds(recipe: Recipe, fingerprint: str) -> float | None:
+    """How long one run takes alone; None before this machine was measured."""
+    data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
+    found = estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test))
+    return found.seconds if found else None
