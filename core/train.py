@@ -340,6 +340,6 @@ def _finite(sums: _Sums, recipe: Recipe, step: int) -> tuple[float, float]:
 
 def _diverged(recipe: Recipe, step: int) -> Diverged:
     return Diverged(
-        f"The loss became infinite at or before step {step}: try a learning rate of "
+        f"The training or validation loss became infinite or no number by step {step}: try a learning rate of "
         f"{recipe.learning_rate / 10:g} in place of {recipe.learning_rate:g}."
     )

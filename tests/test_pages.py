@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.events import Failed, Started, to_line
+from core.events import Failed, Progress, Started, to_line
 from core.executors import stop
+from core.locks import FileLock
 from core.paths import ROOT, data_dir, write_json
 from core.preparation import Preparation, _place
 from core.store import RunState
@@ -262,6 +263,38 @@ def test_coach_speaks_on_the_page(app, store, tiny_recipe, shapes_fingerprint):
     work(run)
     visit(app, "pages/train.py", run=run.id)
     assert "learning rate looks too low" in text(app)
+
+
+def test_coach_does_not_talk_over_the_verdict_on_a_failed_run(app, store, tiny_recipe, shapes_fingerprint):
+    from core.worker import work
+
+    recipe = dataclasses.replace(tiny_recipe, learning_rate=1e-5, epochs=2)
+    run, _ = store.open(recipe, 1, shapes_fingerprint)
+    work(run)
+    *lines, _ = run.events_path.read_text().splitlines(keepends=True)
+    run.events_path.write_text("".join(lines) + to_line(Failed(1.0, "diverged", "It diverged.")))
+    visit(app, "pages/train.py", run=run.id)
+    assert "It diverged" in text(app).replace("\\", "") and "learning rate looks" not in text(app)
+
+
+def test_page_says_that_the_network_is_being_compiled_until_the_first_sign(app, store, tiny_recipe):
+    run, _ = store.open(dataclasses.replace(tiny_recipe, compile=True), 1, "data")
+    started = Started(1.0, 0, 1, 16, 4000, 1000, ["a", "b"], [0.5] * 3, [0.2] * 3, {"device_name": "x"})
+    run.events_path.write_text(to_line(started))
+
+    def bar() -> str:
+        return app.get("progress")[-1].proto.text
+
+    lock = FileLock(run.lock_path)
+    assert lock.acquire()
+    try:
+        visit(app, "pages/train.py", run=run.id)
+        assert bar().startswith("Compiling")
+        write_json(run.folder / "progress.json", vars(Progress(1, 3, 500.0)))
+        app.run()
+        assert bar().startswith("Epoch 1 of 1")
+    finally:
+        lock.release()
 
 
 @pytest.mark.parametrize("preset", ["residual", "fast", "report-improved-half"])

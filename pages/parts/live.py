@@ -99,11 +99,14 @@ def _progress(run: Run, history: History) -> None:
         waits = run.state() is RunState.QUEUED
         st.progress(0.0, "Waiting for a free place" if waits else "Starting: loading PyTorch and the images")
         return
+    total = started.epochs * started.steps_per_epoch
     done = max([0, *(step.step for step in history.steps[-1:]), *(e.step for e in history.epochs[-1:])])
     speed = history.epochs[-1].images_per_second if history.epochs else 0.0
+    if run.spec.recipe.compile and not sign and done <= started.resumed_from * started.steps_per_epoch:
+        st.progress(done / total, "Compiling the network, which takes up to a minute")
+        return
     if sign and sign.step > done:
         done, speed = sign.step, sign.images_per_second
-    total = started.epochs * started.steps_per_epoch
     epoch = min(done // started.steps_per_epoch + 1, started.epochs)
     parts = [f"Epoch {epoch} of {started.epochs}"]
     if speed:
@@ -144,10 +147,13 @@ def _length(run: Run, history: History) -> str:
 
 
 def _coach(run: Run, history: History) -> None:
-    """What the curves say about the recipe, if they say anything."""
-    if history.started is None:
+    """What the curves say about the recipe, if they say anything; where the run failed, its verdict has said it."""
+    started = history.started
+    if started is None or isinstance(history.end, Failed):
         return
-    advice = advise(run.spec.recipe, history.started.classes, history.steps, history.epochs)
+    advice = advise(
+        run.spec.recipe, started.classes, history.steps, history.epochs, started.validation_images
+    )
     if advice:
         st.info(escaped(advice.sentence), icon=":material/sports:")
 
