@@ -31,7 +31,14 @@ from core.evaluate import Normalise, by_class, logits, loss_and_accuracy, scale
 from core.events import EpochEnd, Progress, Step
 from core.gradients import GradientNorms
 from core.models import MODELS
-from core.optim import end_of_epoch, end_of_step, learning_rate, make_optimizer, make_schedule
+from core.optim import (
+    end_of_epoch,
+    end_of_step,
+    learning_rate,
+    load_schedule,
+    make_optimizer,
+    make_schedule,
+)
 from core.seeds import derive, generator
 
 CHUNK = 1024
@@ -93,8 +100,9 @@ class Learner:
         return {**parts, "average": average, **state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("model", "optimizer", "schedule"):
+        for name in ("model", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
+        load_schedule(self.schedule, state["schedule"])
         if self.average:
             self.average.model.load_state_dict(state["average"])
         for name in _PLAIN:
