@@ -1,6 +1,7 @@
 """What a page starts: the training of a recipe with a seed, and the probe of the machine before it."""
 
 import contextlib
+import time
 
 from core.config import Recipe
 from core.datasets import source
@@ -9,6 +10,9 @@ from core.errors import UserError
 from core.estimate import worth_probing
 from core.executors import executor
 from core.store import Run, RunStore
+
+PROBE_STARTING_SECONDS = 10.0
+"""So long a probe may take from its start to its lock: torch is loaded in between."""
 
 
 def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tuple[Run, bool]:
@@ -33,9 +37,14 @@ def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tu
 
 
 def begin_probe(store: RunStore) -> None:
-    """Time this machine in the background, once, and not while it trains."""
+    """Time this machine in the background, once, and not while it trains; a page may ask at every turn."""
     if not worth_probing(store):
         return
+    log = store.folder / ".speed.log"
+    with contextlib.suppress(OSError):
+        if 0 <= time.time() - log.stat().st_mtime < PROBE_STARTING_SECONDS:
+            return
     with contextlib.suppress(OSError):  # a folder that can't be written to is told of at Start
         store.folder.mkdir(parents=True, exist_ok=True)
-        spawn("core.probe", str(store.folder), log=store.folder / ".speed.log")
+        log.touch()
+        spawn("core.probe", str(store.folder), log=log)
