@@ -62,8 +62,10 @@ def prepare_process(recipe: Recipe) -> None:
     # Filling every new tensor with NaN shows who reads what nobody wrote, and costs 9 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = not recipe.deterministic
-    products = "tf32" if recipe.precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = torch.backends.cudnn.conv.fp32_precision = products
+    # torch has two ways to say this, and reading by the one what was set by the other raises, as
+    # torch.compile does. These two go together with both.
+    torch.set_float32_matmul_precision("high" if recipe.precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = recipe.precision == "tf32"
 
 
 def passport(compute: Compute, data_fingerprint: str) -> dict[str, Any]:
@@ -75,6 +77,9 @@ def passport(compute: Compute, data_fingerprint: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cores": cores(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        **{name: bool(_capabilities().get(name)) for name in ("avx512_bf16", "amx_bf16")},
+        "onednn_max_cpu_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")),
+        "cudnn": torch.backends.cudnn.version() if compute.device.type == "cuda" else "",
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
@@ -84,21 +89,44 @@ def passport(compute: Compute, data_fingerprint: str) -> dict[str, Any]:
     }
 
 
-def passport_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Where two passports differ in what weights depend on: "threads: 2 before, 1 now"."""
-    names = ("device_name", "precision", "threads", "instruction_set", "torch")
+_WEIGHTS_DEPEND_ON = (
+    "device_name",
+    "precision",
+    "threads",
+    "instruction_set",
+    "avx512_bf16",
+    "amx_bf16",
+    "onednn_max_cpu_isa",
+    "cudnn",
+    "torch",
+)
+
+
+def passport_changes(before: dict[str, Any], now: dict[str, Any], more: tuple[str, ...] = ()) -> list[str]:
+    """Where two passports differ in what weights depend on: "threads: 2 before, 1 now".
+
+    What the first does not record, as those of older versions, is no difference.
+
+    Args:
+        more: other entries to compare besides.
+    """
     return [
-        f"{name.replace('_', ' ')}: {before.get(name)} before, {now.get(name)} now"
-        for name in names
-        if before.get(name) != now.get(name)
+        f"{name.replace('_', ' ')}: {before[name]} before, {now.get(name)} now"
+        for name in (*_WEIGHTS_DEPEND_ON, *more)
+        if name in before and before[name] != now.get(name)
     ]
+
+
+def _capabilities() -> dict[str, Any]:
+    """What the processor can do; nothing is known of it in versions of torch that are too old to tell."""
+    return getattr(torch.cpu, "get_capabilities", dict)()
 
 
 def _fast_bf16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device == "cpu":
-        found = getattr(torch.cpu, "get_capabilities", dict)()  # younger than the oldest torch that we take
+        found = _capabilities()
         return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
     return False
 

@@ -29,7 +29,17 @@ START_SECONDS = 6.0
 FORWARD_SHARE = 1 / 3
 """What an image costs that is only judged: a backward pass is twice a forward pass."""
 
-_SPEED_FIELDS = ("model", "width", "depth", "activation", "batch_size", "image_size", "precision", "compile")
+_SPEED_FIELDS = (
+    "model",
+    "width",
+    "depth",
+    "activation",
+    "batch_size",
+    "image_size",
+    "precision",
+    "compile",
+    "deterministic",
+)
 _AUGMENTATION_FIELDS = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
 
 
@@ -53,9 +63,14 @@ def estimate(store: RunStore, recipe: Recipe, classes: int, train: int, test: in
     if speed is None:
         return None
     validation = train * recipe.validation_share
-    judged = FORWARD_SHARE * (2 if recipe.flip_test else 1)
-    images = recipe.epochs * (train - validation + validation * judged) + test * judged
+    images = recipe.epochs * (train - validation + judging_images(recipe, validation))
+    images += judging_images(recipe, test)
     return Estimate(START_SECONDS + images / speed, source)
+
+
+def judging_images(recipe: Recipe, images: float) -> float:
+    """What judging so many images costs, in images that are trained on: twice as much where it sees both sides."""
+    return images * FORWARD_SHARE * (2 if recipe.flip_test else 1)
 
 
 def _learned_speed(store: RunStore, recipe: Recipe) -> float | None:
@@ -123,12 +138,20 @@ def probed_all(probe: dict[str, Any]) -> bool:
     )
 
 
+def proving(store: RunStore) -> bool:
+    """Whether some run is being trained again to prove it (`core.proof`)."""
+    return any(is_held(path) for path in store.folder.glob("*/proof.lock"))
+
+
 def worth_probing(store: RunStore) -> bool:
-    """Whether a probe is unfinished, nobody is at it, and no training would disturb it or be disturbed."""
+    """Whether a probe is unfinished and has not failed, nobody is at it, and no training or proof would
+    disturb it or be disturbed.
+    """
     probe = read_json(probe_path(store)) or {}
     return (
         not probe.get("error")
         and not probed_all(probe)
         and not is_held(probe_lock(store))
         and not store.queue()
+        and not proving(store)
     )

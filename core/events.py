@@ -60,8 +60,9 @@ class EpochEnd:
     """The commit point of an epoch: its figures, and the checkpoint that they belong to.
 
     Training figures are means over the epoch's steps, while the weights moved and augmentation and
-    dropout were on; validation is measured after the last step. `train_seconds` is the time of the
-    steps alone; `compile_seconds` what compiling took before it.
+    dropout were on; validation is measured after the last step. `learning_rate` is the one that the last
+    step used. `train_seconds` is the time of the steps alone; `compile_seconds` what compiling took
+    before it.
 
     `recall` is, for each class, the share of its validation images that were recognised (null without
     any), `answers` the share of all answers that named it. `gradients` maps each layer to the L2 norm

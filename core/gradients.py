@@ -22,13 +22,14 @@ class GradientNorms:
             for name, parameter in model.named_parameters()
             if parameter.ndim > 1 and parameter.requires_grad
         }
-        self._stride = max(1, steps // SAMPLES)
+        samples = min(SAMPLES, steps)
+        self._looked_at = {look * steps // samples for look in range(samples)}
         self._step = 0
         self._norms: list[Tensor] = []
 
     def take(self) -> None:
         """Look at the gradients between the backward pass and the update; nothing waits for the device."""
-        if self._step % self._stride == 0 and len(self._norms) < SAMPLES:
+        if self._step in self._looked_at:
             gradients = [weight.grad for weight in self._weights.values()]
             self._norms.append(torch.stack(torch._foreach_norm(gradients)))
         self._step += 1

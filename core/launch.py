@@ -1,6 +1,7 @@
 """What a page starts: the training of a recipe with a seed or several, and the probe of the machine before it."""
 
 import contextlib
+import time
 
 from core.config import Recipe
 from core.datasets import source
@@ -11,6 +12,9 @@ from core.executors import executor
 from core.index import Row
 from core.store import Run, RunStore
 from core.sweep import settle_plan
+
+PROBE_STARTING_SECONDS = 10.0
+"""So long a probe may take from its start to its lock: torch is loaded in between."""
 
 
 def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tuple[Run, bool]:
@@ -53,12 +57,17 @@ def start_sweep(store: RunStore, recipe: Recipe, seeds: list[int], rows: list[Ro
 
 
 def begin_probe(store: RunStore) -> None:
-    """Time this machine in the background, once, and not while it trains."""
+    """Time this machine in the background, once, and not while it trains; a page may ask at every turn."""
     if not worth_probing(store):
         return
+    log = store.folder / ".speed.log"
+    with contextlib.suppress(OSError):
+        if 0 <= time.time() - log.stat().st_mtime < PROBE_STARTING_SECONDS:
+            return
     with contextlib.suppress(OSError):  # a folder that can't be written to is told of at Start
         store.folder.mkdir(parents=True, exist_ok=True)
-        spawn("core.probe", str(store.folder), log=store.folder / ".speed.log")
+        log.touch()
+        spawn("core.probe", str(store.folder), log=log)
 
 
 def _ready_fingerprint(recipe: Recipe) -> str:

@@ -1,11 +1,12 @@
 """Optimiser and learning-rate schedule of a recipe, as torch has them."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from core.config import Recipe
 
@@ -51,8 +52,10 @@ def make_schedule(optimizer: Optimizer, recipe: Recipe, steps: int) -> LRSchedul
     if recipe.schedule == "linear":
         return LambdaLR(optimizer, warmup_and_decay(steps, recipe.warmup))
     if recipe.schedule == "one-cycle":
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, peaks, total_steps=steps, pct_start=recipe.warmup, cycle_momentum=False)
+        rates = [one_cycle(steps, recipe.warmup, group["lr"]) for group in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            group["lr"] = 1.0  # so that what the functions give is the rate, with no rounding in between
+        return LambdaLR(optimizer, rates)
     return ConstantLR(optimizer, factor=1.0)
 
 
@@ -70,9 +73,44 @@ def warmup_and_decay(steps: int, warmup: float) -> Callable[[int], float]:
     return share
 
 
+def one_cycle(steps: int, warmup: float, peak: float) -> Callable[[int], float]:
+    """The rate that step number i, counted from 0, uses: up to `peak` along a cosine, and down along one.
+
+    Starts at a 25th of the peak and ends at a 250,000th. Where the warm-up is one step or less, the first
+    step uses the whole peak.
+
+    Source: Smith and Topin, arXiv 1708.07120, in the form and the rounding of torch's `OneCycleLR`, which
+    divides by zero where the warm-up is exactly one step.
+    """
+    start, top, last = peak / 25, warmup * steps - 1, steps - 1
+    end = start / 1e4
+
+    def rate(step: int) -> float:
+        if 0 < top >= step:
+            return _cosine(start, peak, step / top)
+        return _cosine(peak, end, (step - top) / (last - top))
+
+    return rate
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
+
+
+def load_schedule(schedule: LRScheduler, state: dict[str, Any]) -> None:
+    """Go on from the state in a checkpoint.
+
+    One-cycle schedules were torch's own once, and a checkpoint of that time holds what ours can't load;
+    all that it takes from there is the number of steps.
+    """
+    if isinstance(schedule, LambdaLR) and "lr_lambdas" not in state:
+        state = {**schedule.state_dict(), **{name: state[name] for name in ("last_epoch", "_step_count")}}
+    schedule.load_state_dict(state)
+
+
 def end_of_step(schedule: LRScheduler) -> None:
     """Move a schedule on that changes with each step."""
-    if isinstance(schedule, LambdaLR | OneCycleLR):
+    if isinstance(schedule, LambdaLR):
         schedule.step()
 
 

@@ -1,11 +1,13 @@
 """How fast this machine trains, in a few seconds: `python -m core.probe RUNS_FOLDER`.
 
 Times real steps of the baseline at several widths, narrow ones first, then of the other networks, and
-writes each result at once. It gives way as soon as somebody wants to train.
+writes each result at once. It gives way as soon as somebody wants to train. What stops it for good is written
+down as `error`, so that nobody starts it again and again.
 """
 
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from core.config import Recipe
 from core.datasets import ImageData, Split
 from core.device import Compute, choose_compute, passport, prepare_process
 from core.errors import UserError
-from core.estimate import PROBE_PRESETS, PROBE_WIDTHS, probe_lock, probe_path, speed_by_work
+from core.estimate import PROBE_PRESETS, PROBE_WIDTHS, probe_lock, probe_path, proving, speed_by_work
 from core.events import Progress
 from core.layers import totals
 from core.locks import FileLock
@@ -44,7 +46,19 @@ def main(arguments: list[str]) -> int:
     except UserError as error:
         write_json(probe_path(store), {**found, "error": str(error)})
         return 1
+    except Exception as error:
+        traceback.print_exc()
+        message = (
+            f"The measurement failed ({type(error).__name__}); .speed.log in the folder of runs has more."
+        )
+        write_json(probe_path(store), {**found, "error": message})
+        return 1
     return 0
+
+
+def _others_work(store: RunStore) -> bool:
+    """Whether something is being trained or proven: it would be slowed down, and the figures be wrong."""
+    return bool(store.queue()) or proving(store)
 
 
 def _measure(store: RunStore, found: dict[str, Any]) -> None:
@@ -56,7 +70,7 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
         if "augmentation_seconds" not in found:
             found["augmentation_seconds"] = augmentation_seconds(compute)
         _, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes=10))
-        speed = images_per_second(recipe, compute, give_way=lambda: bool(store.queue()))
+        speed = images_per_second(recipe, compute, give_way=lambda: _others_work(store))
         if speed is None:
             return
         found["points"].append({"multiply_adds": multiply_adds, "images_per_second": speed})
@@ -68,7 +82,7 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
         if recipe.model in factors:
             continue
         prepare_process(recipe)
-        speed = images_per_second(recipe, choose_compute(recipe), give_way=lambda: bool(store.queue()))
+        speed = images_per_second(recipe, choose_compute(recipe), give_way=lambda: _others_work(store))
         if speed is None:
             return
         factors[recipe.model] = speed / speed_by_work({**found, "factors": {}}, recipe, classes=10)
@@ -79,6 +93,9 @@ def images_per_second(recipe: Recipe, compute: Compute, give_way: Callable[[], b
     """Speed of training steps on random images, from the first sign of progress to the second.
 
     What lies before the first is warming up. None if it was told to give way in between.
+
+    Raises:
+        UserError: the training was over before the second sign.
     """
     draws = np.random.default_rng(0)
     images = draws.integers(0, 256, (IMAGES, 3, 32, 32), dtype=np.uint8)
@@ -93,6 +110,8 @@ def images_per_second(recipe: Recipe, compute: Compute, give_way: Callable[[], b
                 return None
         if len(signs) == 2:
             break
+    if len(signs) < 2:
+        raise UserError("This machine is too fast for the probe: a training is over before it can be timed.")
     (begin, first), (end, last) = signs
     return (last - first) * recipe.batch_size / (end - begin)
 

@@ -31,7 +31,14 @@ from core.evaluate import Normalise, by_class, logits, loss_and_accuracy, scale
 from core.events import EpochEnd, Progress, Step
 from core.gradients import GradientNorms
 from core.models import MODELS
-from core.optim import end_of_epoch, end_of_step, learning_rate, make_optimizer, make_schedule
+from core.optim import (
+    end_of_epoch,
+    end_of_step,
+    learning_rate,
+    load_schedule,
+    make_optimizer,
+    make_schedule,
+)
 from core.seeds import derive, generator, sources_of
 
 CHUNK = 1024
@@ -75,6 +82,7 @@ class Learner:
     best: dict[str, Tensor] | None = None  # the judged weights of that epoch, where they are to be kept
     compiled: Callable[[Tensor], Tensor] | None = None  # what the steps call in place of the network
     compile_seconds: float = 0.0  # of what was compiled since the last epoch
+    last_sign: float = 0.0  # when it last told of its progress, on the monotonic clock
 
     @property
     def forward(self) -> Callable[[Tensor], Tensor]:
@@ -93,8 +101,9 @@ class Learner:
         return {**parts, "average": average, **state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("model", "optimizer", "schedule"):
+        for name in ("model", "optimizer"):
             getattr(self, name).load_state_dict(state[name])
+        load_schedule(self.schedule, state["schedule"])
         if self.average:
             self.average.model.load_state_dict(state["average"])
         for name in _PLAIN:
@@ -179,6 +188,7 @@ def train(
     """
     if learner.step == 0:
         _adapt(learner, data)
+    learner.last_sign = time.monotonic()  # across epochs: each of them may be shorter than the pause
     if recipe.compile and not learner.done(recipe):
         images = data.normalise(scale(data.train_images[: recipe.batch_size]))
         learner.compiled, learner.compile_seconds = compiled(learner.model, images, compute)
@@ -211,8 +221,9 @@ def _train_epoch(
     learner.model.train()
     if hasattr(learner.model, "begin_epoch"):
         learner.model.begin_epoch(epoch)
-    last_sign, images_seen = begin, 0
+    used_rate, images_seen = 0.0, 0
     for images, labels in _batches(data, recipe, seed, epoch):
+        used_rate = learning_rate(learner.optimizer)  # before the step, which moves the schedule on
         loss, hits = _step(learner, images, labels, recipe, compute, gradients)
         for sums in (logged, whole):
             sums.add(loss, hits, len(labels))
@@ -221,16 +232,15 @@ def _train_epoch(
         if learner.step % recipe.log_every == 0:
             yield Step(epoch, learner.step, *_finite(logged, recipe, learner.step))
             logged = _Sums(compute.device)
-        if now - last_sign > PROGRESS_SECONDS:
+        if now - learner.last_sign > PROGRESS_SECONDS:
             yield Progress(epoch, learner.step, images_seen / (now - begin))
-            last_sign = now
+            learner.last_sign = now
     train_loss, train_accuracy = _finite(whole, recipe, learner.step)
     seconds = time.monotonic() - begin
     outputs = logits(learner.judged, data.validation_images, data.normalise, compute, recipe.flip_test)
     validation_loss, validation_accuracy = loss_and_accuracy(outputs, data.validation_labels)
     if not math.isfinite(validation_loss):
         raise _diverged(recipe, learner.step)
-    used_rate = learning_rate(learner.optimizer)
     end_of_epoch(learner.schedule, validation_loss)
     learner.epoch = epoch
     learner.note(validation_loss, recipe)
@@ -279,7 +289,10 @@ def _step(
 
 
 def _batches(data: TrainingData, recipe: Recipe, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The epoch's batches, augmented and normalised, in the order of (seed, epoch)."""
+    """The epoch's batches, augmented and normalised, in the order of (seed, epoch).
+
+    Order and draws are moved to the device once: each copy to a GPU waits for the work before it.
+    """
     n, size = len(data.train_labels), recipe.batch_size
     device = data.train_labels.device
     sources = sources_of(recipe, seed)
@@ -287,15 +300,15 @@ def _batches(data: TrainingData, recipe: Recipe, seed: int, epoch: int) -> Itera
     strengths = strengths_of(recipe)
     draws = draw(strengths, n, recipe.image_size, generator(sources.augmentation, "augment", epoch))
     if recipe.flip and recipe.alternate_flip:
-        first = torch.from_numpy(
-            generator(sources.augmentation, "flip").random(n) < 0.5
-        )  # of image k, not of place k
+        # Of image k, not of place k.
+        first = torch.from_numpy(generator(sources.augmentation, "flip").random(n) < 0.5)
         draws = dataclasses.replace(draws, flip=first[order] ^ (epoch % 2 == 0))
+    order, draws = order.to(device), draws.to(device)
     chunk = size * max(1, CHUNK // size)
     for begin in range(0, n, chunk):
-        rows = order[begin : begin + chunk].to(device)
+        rows = order[begin : begin + chunk]
         images = scale(data.train_images[rows])
-        images = apply(images, draws[begin : begin + chunk].to(device), strengths)
+        images = apply(images, draws[begin : begin + chunk], strengths)
         yield from zip(data.normalise(images).split(size), data.train_labels[rows].split(size), strict=True)
 
 

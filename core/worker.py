@@ -9,6 +9,7 @@ import dataclasses
 import errno
 import io
 import os
+import re
 import sys
 import threading
 import time
@@ -41,6 +42,9 @@ from core.train import (
 )
 
 STOP_SECONDS = 1.0
+
+_NO_MEMORY = re.compile(r"(can.t|cannot) allocate memory|not enough memory|out of memory", re.IGNORECASE)
+"""What torch says on Linux, on other systems and on GPUs."""
 
 Listener = Callable[[Event], None]
 
@@ -213,7 +217,7 @@ def _named(error: BaseException, run: Run) -> Failed:
     """The end of a run that no message of ours foresaw; what torch said goes to the log."""
     with run.log_path.open("a") as log:
         traceback.print_exception(error, file=log)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
         size = run.spec.recipe.batch_size
         message = f"Not enough memory for batches of {size} images: try a batch size of {max(1, size // 2)}."
         return Failed(time.time(), "out_of_memory", message)

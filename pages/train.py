@@ -73,11 +73,15 @@ def _outcome(run: Run) -> str:
 
 
 def _estimate(recipe: Recipe, fingerprint: str) -> None:
-    """How long it takes here, in a line; a machine that nobody measured yet is measured first."""
+    """How long it takes here, in a line; a machine that nobody measured yet is measured first.
+
+    The first figure of the probe is enough for an estimate; one that gave way goes on here for the rest.
+    """
     measured = _estimated(recipe, fingerprint)
     if measured is None:
         st.fragment(_wait_for_probe, run_every=PROBE_POLL_SECONDS)(recipe, fingerprint)
         return
+    launch.begin_probe(cache.store())
     device = probed_device(cache.store())
     where = f" on {device}" if device else ""
     st.caption(f"Takes about **{duration(measured.seconds)}**{where}, judging by {measured.source}.")

@@ -2,9 +2,11 @@ import dataclasses
 
 import pytest
 
+from core import launch
 from core.config import Recipe
-from core.estimate import PROBE_WIDTHS, estimate, probe_path, worth_probing
+from core.estimate import PROBE_WIDTHS, estimate, judging_images, probe_error, probe_path, worth_probing
 from core.layers import totals
+from core.locks import FileLock
 from core.models import MODELS
 from core.paths import read_json, write_json
 from core.probe import main as probe
@@ -76,6 +78,55 @@ def test_probe_goes_on_where_it_stopped(store, monkeypatch):
     assert not worth_probing(store)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1e9, "too fast"), (None, "TypeError")], ids=["too fast", "a fault"]
+)
+def test_probe_that_fails_says_so_once_and_for_all(store, monkeypatch, seconds, words):
+    """A training that is over before its second sign of progress, and a fault that nobody foresaw."""
+    store.folder.mkdir()
+    monkeypatch.setattr("core.probe.IMAGES", 40)
+    monkeypatch.setattr("core.train.PROGRESS_SECONDS", seconds)
+    assert probe([str(store.folder)]) == 1
+    assert words in probe_error(store) and not worth_probing(store)
+
+
+def test_probe_gives_way_to_a_proof(store, finished_run):
+    assert worth_probing(store)
+    lock = FileLock(finished_run.folder / "proof.lock")
+    assert lock.acquire()
+    assert not worth_probing(store)
+    lock.release()
+    assert worth_probing(store)
+
+
+def test_probe_is_started_once_however_often_a_page_asks(store, monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "spawn", lambda *arguments, log: started.append(arguments))
+    for _ in range(3):
+        launch.begin_probe(store)
+    assert started == [("core.probe", str(store.folder))]
+    monkeypatch.setattr(launch, "PROBE_STARTING_SECONDS", 0.0)  # it died before it had its lock
+    launch.begin_probe(store)
+    assert len(started) == 2
+
+
+def test_run_that_need_not_be_deterministic_tells_nothing_of_one_that_must(
+    finished_run, tiny_recipe, probed_after
+):
+    assert estimate(probed_after, tiny_recipe, **SHAPES).source == "earlier runs"
+    loose = dataclasses.replace(tiny_recipe, deterministic=False)
+    assert estimate(probed_after, loose, **SHAPES).source == "a short probe"
+
+
+@pytest.fixture
+def probed_after(store, finished_run) -> RunStore:
+    """A probed store that has a run, on the same machine."""
+    device = finished_run.history().started.passport["device_name"]
+    points = [{"multiply_adds": 1e7, "images_per_second": 100.0}]
+    write_json(probe_path(store), {"points": points, "device_name": device})
+    return store
+
+
 def test_slower_network_of_as_much_work_takes_longer(probed):
     recipe = Recipe(model="fast", width=0.5)
     before = estimate(probed, recipe, **SHAPES).seconds
@@ -90,6 +141,11 @@ def test_judging_both_sides_takes_twice_as_long(probed):
     one, both = (estimate(probed, Recipe(flip_test=both), **SHAPES).seconds for both in (False, True))
     speed = 2e10 / _work(Recipe())
     assert both - one == pytest.approx((4 * 1000 + 1000) / 3 / speed, rel=0.02)
+
+
+def test_time_left_counts_both_sides_as_the_estimate_does():
+    one, both = (judging_images(Recipe(flip_test=both), 900) for both in (False, True))
+    assert (one, both) == (pytest.approx(300), pytest.approx(600))
 
 
 def _work(recipe):

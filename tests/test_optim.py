@@ -4,14 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from core.config import Recipe
+from core.config import KNOBS, Recipe
 from core.models import MODELS
 from core.optim import (
     end_of_epoch,
     end_of_step,
     learning_rate,
+    load_schedule,
     make_optimizer,
     make_schedule,
+    one_cycle,
     warmup_and_decay,
 )
 
@@ -73,18 +75,56 @@ def test_linear_schedule_of_few_steps_stays_between_0_and_1(warmup, steps):
     assert all(0 < share(step) <= 1 for step in range(steps))
 
 
-def test_one_cycle_is_torchs():
-    recipe = dataclasses.replace(RECIPE, schedule="one-cycle", warmup=0.3)
+def torchs_one_cycle(steps: int, warmup: float):
+    """torch's own schedule and its optimiser."""
     optimizer = torch.optim.SGD(network().parameters(), lr=0.1)
-    reference = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.1, total_steps=50, pct_start=0.3, cycle_momentum=False
-    )
+    more = {"total_steps": steps, "pct_start": warmup, "cycle_momentum": False}
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, **more)
+
+
+@pytest.mark.parametrize(
+    ("steps", "warmup"), [(50, 0.3), (7, 0.0), (13, 0.9), (1, 0.0), (3, 0.25), (100, 0.07)]
+)
+def test_one_cycle_is_torchs_where_torch_has_one(steps, warmup):
+    recipe = dataclasses.replace(RECIPE, schedule="one-cycle", warmup=warmup)
+    optimizer, reference = torchs_one_cycle(steps, warmup)
     expected = []
-    for _ in range(50):
+    for _ in range(steps):
         expected.append(learning_rate(optimizer))
         optimizer.step()
         reference.step()
-    assert rates(recipe, 50) == expected and max(expected) == pytest.approx(0.1, rel=1e-2)
+    assert rates(recipe, steps) == expected
+    assert steps < 50 or max(expected) == pytest.approx(0.1, rel=1e-2)
+
+
+def test_one_cycle_has_a_rate_for_every_step_of_every_warm_up():
+    """Where the warm-up is exactly one step, torch's divides by zero: 4 steps and 0.25, 10 and 0.1."""
+    knob = KNOBS["warmup"]
+    warmups = [knob.low + knob.step * tick for tick in range(round((knob.high - knob.low) / knob.step) + 1)]
+    for steps in range(1, 101):
+        for warmup in [*warmups, 1 / steps if steps > 1 else 0.0]:
+            rate = one_cycle(steps, warmup, 0.1)
+            found = [rate(step) for step in range(steps)]
+            assert all(0 < value <= 0.1 * (1 + 1e-12) for value in found), (steps, warmup)
+            assert rate(steps) > 0  # the schedule asks once more, after the last step
+    assert rates(dataclasses.replace(RECIPE, schedule="one-cycle", warmup=0.25), 4)[0] == pytest.approx(0.1)
+
+
+def test_one_cycle_goes_on_from_a_checkpoint_of_torchs():
+    recipe = dataclasses.replace(RECIPE, schedule="one-cycle", warmup=0.3)
+    theirs, reference = torchs_one_cycle(20, 0.3)
+    for _ in range(8):
+        theirs.step()
+        reference.step()
+    ours = make_optimizer(network(), recipe)
+    schedule = make_schedule(ours, recipe, 20)
+    ours.load_state_dict(theirs.state_dict())
+    load_schedule(schedule, reference.state_dict())
+    for _ in range(11):
+        assert learning_rate(ours) == learning_rate(theirs)
+        for optimizer, moved in ((theirs, reference), (ours, schedule)):
+            optimizer.step()
+            moved.step()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])

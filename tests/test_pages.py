@@ -297,6 +297,17 @@ def test_page_says_that_the_network_is_being_compiled_until_the_first_sign(app, 
         lock.release()
 
 
+def test_probe_that_gave_way_goes_on_after_its_first_figure(app, store, monkeypatch):
+    from core.estimate import probe_path
+
+    store.folder.mkdir()
+    write_json(probe_path(store), {"points": [{"multiply_adds": 1e7, "images_per_second": 1e4}]})
+    begun = []
+    monkeypatch.setattr("core.launch.begin_probe", begun.append)
+    visit(app, "pages/train.py")
+    assert "Takes about" in text(app) and begun
+
+
 @pytest.mark.parametrize("preset", ["residual", "fast", "report-improved-half"])
 def test_form_and_layer_table_draw_every_preset(app, preset):
     visit(app, "pages/train.py")

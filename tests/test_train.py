@@ -1,8 +1,10 @@
 import dataclasses
 import hashlib
 import io
+import itertools
 import math
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,6 +316,52 @@ def test_training_waits_for_the_device_only_where_it_logs(data):
         return mode.number
 
     assert reads(8) == reads(80) <= 12  # 20 steps or 2, it makes no difference
+
+
+def test_epoch_moves_its_order_and_draws_to_the_device_once(data, monkeypatch):
+    """Each such copy to a GPU waits for the work before it: none may happen for each batch."""
+    real, copies = torch.Tensor.to, []
+
+    def counting(self, *arguments, **more):
+        copies.append(arguments)
+        return real(self, *arguments, **more)
+
+    def copied(batch_size: int) -> int:
+        recipe = dataclasses.replace(
+            RECIPE, batch_size=batch_size, flip=True, alternate_flip=True, rotation=10, hue=0.1, cutout=4
+        )
+        prepared = prepare_data(data, recipe, 1, choose_compute(recipe))
+        copies.clear()
+        monkeypatch.setattr(torch.Tensor, "to", counting)
+        list(core.train._batches(prepared, recipe, 1, 1))
+        monkeypatch.setattr(torch.Tensor, "to", real)
+        return len([arguments for arguments in copies if isinstance(arguments[0], torch.device)])
+
+    monkeypatch.setattr(core.train, "CHUNK", 1)
+    assert copied(8) == copied(80) > 0
+
+
+@pytest.mark.parametrize("schedule", ["linear", "one-cycle"])
+def test_epochs_tell_the_rate_that_their_last_step_used(data, schedule):
+    recipe = dataclasses.replace(RECIPE, schedule=schedule, warmup=0.25)
+    learner = make_learner(recipe, 10, 1, choose_compute(recipe), TRAIN_IMAGES)
+    rates = learner.schedule.lr_lambdas[0]
+    _, events = trained(data, recipe)
+    told = [event.learning_rate for event in events if isinstance(event, EpochEnd)]
+    whole = 1.0 if schedule == "one-cycle" else recipe.learning_rate
+    assert told == [pytest.approx(whole * rates(step)) for step in (4, 9)]
+    assert told[-1] > 0
+
+
+def test_progress_is_told_across_short_epochs(data, monkeypatch):
+    """On a clock that each look moves on by a second: an epoch of five steps has seven looks."""
+    monkeypatch.setattr(core.train, "PROGRESS_SECONDS", 9.0)
+    monkeypatch.setattr(core.train, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+    recipe = dataclasses.replace(RECIPE, epochs=6)
+    compute = choose_compute(recipe)
+    learner = make_learner(recipe, 10, 1, compute, TRAIN_IMAGES)
+    events = train(learner, prepare_data(data, recipe, 1, compute), recipe, 1, compute)
+    assert sum(isinstance(event, Progress) for event in events) >= 3
 
 
 def test_epochs_tell_of_each_class_and_layer(data):

@@ -192,6 +192,12 @@ def test_fault_has_a_name_and_its_traceback_goes_to_the_log(queued_run, monkeypa
     assert "Traceback" in queued_run.log_path.read_text()
 
 
+def test_torch_without_memory_is_understood_on_this_machine(queued_run, monkeypatch):
+    monkeypatch.setattr("core.worker.train", lambda *arguments: torch.empty(2**60))
+    work(queued_run)
+    assert queued_run.history().end.reason == "out_of_memory"
+
+
 def test_full_disk_keeps_the_last_checkpoint_and_says_so(queued_run, monkeypatch):
     real = checkpoints.save
 

@@ -6,7 +6,7 @@ import streamlit as st
 from core import figures
 from core.coach import advise
 from core.config import in_words
-from core.estimate import FORWARD_SHARE
+from core.estimate import judging_images
 from core.events import Failed, Finished
 from core.executors import executor, stop
 from core.history import History
@@ -110,8 +110,9 @@ def _progress(run: Run, history: History) -> None:
     epoch = min(done // started.steps_per_epoch + 1, started.epochs)
     parts = [f"Epoch {epoch} of {started.epochs}"]
     if speed:
-        judged = (started.epochs - epoch + 1) * started.validation_images * FORWARD_SHARE
-        left = ((total - done) * run.spec.recipe.batch_size + judged) / speed
+        recipe = run.spec.recipe
+        judged = judging_images(recipe, (started.epochs - epoch + 1) * started.validation_images)
+        left = ((total - done) * recipe.batch_size + judged) / speed
         parts += [f"{speed:,.0f} images/s", f"{duration(left)} left"]
     passport = started.passport
     parts.append(f"{passport.get('device_name')}, {passport.get('precision')}")
