@@ -5,24 +5,24 @@ to standard error. Exit status: 0 it worked, 1 the run failed, 2 wrong use.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import subprocess
 import sys
-import time
 from typing import Any
 
 import numpy as np
 
-from core.datasets import DATASETS, ImageData, channel_statistics, folder_place, source
+from core.datasets import DATASETS, ImageData, channel_statistics, source
 from core.errors import UserError
-from core.events import EpochEnd, Event, Failed, Finished, Progress, Started
+from core.events import Finished
 from core.executors import take_back
 from core.machine import memory_gb
 from core.paths import ROOT, data_dir, runs_dir
 from core.presets import PRESETS
-from core.store import Run, RunStore
+from core.store import RunStore
+from core.sweep_commands import add_commands
+from core.terminal import Outcome, absolute, add_recipe_options, load, recipe_of, summary, work_with_bar
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,10 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     data.set_defaults(command=data_command)
 
     train = commands.add_parser("train", help="train in the foreground, with a progress bar")
-    train.add_argument("--preset", default="quick", choices=PRESETS)
-    train.add_argument("--dataset", help="shapes, cifar10 or folder:PATH; the preset's own unless given")
+    add_recipe_options(train)
     train.add_argument("--seed", type=int, default=42)
-    train.add_argument("--set", nargs="+", action="extend", default=[], metavar="FIELD=VALUE")
     train.add_argument("--again", action="store_true", help="train even if the same run is there already")
     train.set_defaults(command=train_command)
 
@@ -72,18 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
     bench.set_defaults(command=bench_command)
 
-    for command in (data, train, runs, doctor, bench):
+    for command in (data, train, runs, doctor, bench, *add_commands(commands)):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
 
 
-Outcome = tuple[int, Any, str]
-"""Exit status, the value that --json prints, the text that is printed otherwise."""
-
-
 def data_command(options: argparse.Namespace) -> Outcome:
     """Prepare a data set if need be and tell what is in it; a folder is offered on the pages from then on."""
-    images = _load(_absolute(options.dataset), image_size=32)
+    images = load(absolute(options.dataset), image_size=32)
     mean, std = channel_statistics(images.train.images)
     result = {
         "classes": list(images.classes),
@@ -110,19 +104,15 @@ def data_command(options: argparse.Namespace) -> Outcome:
 
 def train_command(options: argparse.Namespace) -> Outcome:
     """Train one recipe with one seed to its end, or open the run that did so before."""
-    recipe = PRESETS[options.preset].recipe
-    if options.dataset:
-        recipe = dataclasses.replace(recipe, dataset=_absolute(options.dataset))
-    recipe = recipe.changed(options.set)
-    recipe = dataclasses.replace(recipe, dataset=_absolute(recipe.dataset))
-    images = _load(recipe.dataset, recipe.image_size)
+    recipe = recipe_of(options)
+    images = load(recipe.dataset, recipe.image_size)
     store = RunStore(runs_dir())
     run, _ = store.open(recipe, options.seed, images.fingerprint, options.again)
     cached = run.state().conclusive
     if not cached:
         take_back(run)
-        _work_with_bar(run)
-    result = {**_summary(run, "command line"), "cached": cached}
+        work_with_bar(run)
+    result = {**summary(run, "command line"), "cached": cached}
     end = run.history().end
     if isinstance(end, Finished):
         text = (
@@ -139,7 +129,7 @@ def runs_command(options: argparse.Namespace) -> Outcome:
     """Every run; test accuracies, and so a look at them, only with --json."""
     runs = RunStore(runs_dir()).runs()
     if options.json:
-        return 0, [{**_summary(run, "command line"), "cached": True} for run in runs], ""
+        return 0, [{**summary(run, "command line"), "cached": True} for run in runs], ""
     lines = [f"{'id':32}  {'recipe':16} {'seed':>6} {'state':12} {'validation':>10}"]
     for run in runs:
         epochs = run.history().epochs
@@ -189,113 +179,6 @@ def bench_command(options: argparse.Namespace) -> Outcome:
         samples = result["samples"][name]
         lines.append(f"{name:20} {value:8.3f}  ({min(samples):.3f} to {max(samples):.3f})")
     return 0, result, "\n".join(lines)
-
-
-def _load(dataset: str, image_size: int) -> ImageData:
-    """The images, prepared with a progress bar on standard error where that takes long."""
-    images = source(dataset, image_size)
-    if images.ready_fingerprint() is None:
-        with _Bar() as bar:
-            images.prepare(bar.stage)
-    loaded = images.load()
-    if folder_place(dataset) is not None:
-        from core.datasets.offered import register
-
-        register(folder_place(dataset))
-    return loaded
-
-
-def _work_with_bar(run: Run) -> None:
-    """Train here, or watch the worker that has the run already."""
-    from core.runner import WorkerExit
-    from core.worker import work
-
-    recipe = run.spec.recipe
-    print(f"{recipe.model} on {recipe.dataset}, seed {run.spec.seed}: loading", file=sys.stderr)
-    with _Bar() as bar:
-        seen = 0
-        while work(run, bar.event) is WorkerExit.BUSY:
-            history = run.history()
-            if history.started and not seen:
-                bar.event(history.started)
-            for epoch in history.epochs[seen:]:
-                bar.event(epoch)
-            seen = len(history.epochs)
-            time.sleep(1)
-
-
-class _Bar:
-    """A tqdm bar that follows events of a run, or stages of a preparation."""
-
-    def __enter__(self) -> "_Bar":
-        from tqdm import tqdm
-
-        self._started: Started | None = None
-        form = "{desc} {percentage:3.0f}% |{bar:30}| {postfix}"
-        self._tqdm = tqdm(total=1, desc="preparing", file=sys.stderr, bar_format=form, leave=False)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._tqdm.close()
-
-    def stage(self, stage: str, done: int, total: int) -> None:
-        self._show(stage, done, total, "")
-
-    def event(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self._started = event
-            self._tqdm.write(
-                f"on {event.passport['device_name']}, {event.passport['precision']}, "
-                f"{event.passport['threads']} CPU thread(s)"
-                + (f", going on after epoch {event.resumed_from}" if event.resumed_from else ""),
-                file=sys.stderr,
-            )
-        elif isinstance(event, Progress | EpochEnd) and self._started:
-            started = self._started
-            total = started.epochs * started.steps_per_epoch
-            left = (total - event.step) * started.train_images / started.steps_per_epoch
-            note = f"{event.images_per_second:,.0f} images/s, {left / event.images_per_second:,.0f} s left"
-            self._show(f"epoch {event.epoch}/{started.epochs}", event.step, total, note)
-            if isinstance(event, EpochEnd):
-                self._tqdm.write(
-                    f"epoch {event.epoch}: training {event.train_loss:.3f} {event.train_accuracy:.2%}, "
-                    f"validation {event.validation_loss:.3f} {event.validation_accuracy:.2%}",
-                    file=sys.stderr,
-                )
-
-    def _show(self, text: str, done: int, total: int, note: str) -> None:
-        self._tqdm.total = total
-        self._tqdm.n = done
-        self._tqdm.set_description_str(text, refresh=False)
-        self._tqdm.set_postfix_str(note)
-
-
-def _summary(run: Run, where: str) -> dict[str, Any]:
-    """The keys that scripts rely on; showing a test accuracy counts as a look at it."""
-    history = run.history()
-    end = history.end if isinstance(history.end, Finished) else None
-    last = history.epochs[-1] if history.epochs else None
-    if end:
-        run.look(where)
-    return {
-        "run": run.id,
-        "folder": str(run.folder),
-        "state": str(run.state()),
-        "recipe": run.spec.digest,
-        "seed": run.spec.seed,
-        "device": history.started.passport["device"] if history.started else None,
-        "validation_accuracy": end.validation_accuracy if end else last and last.validation_accuracy,
-        "test_accuracy": end.test_accuracy if end else None,
-        "images_per_second": end.images_per_second if end else last and last.images_per_second,
-        "seconds": sum(epoch.train_seconds for epoch in history.epochs),
-        "message": history.end.message if isinstance(history.end, Failed) else None,
-    }
-
-
-def _absolute(dataset: str) -> str:
-    """A folder by its whole path: the worker may run elsewhere."""
-    place = folder_place(dataset)
-    return dataset if place is None else f"folder:{place.expanduser().resolve()}"
 
 
 def _counts(images: ImageData, labels: np.ndarray) -> dict[str, int]:

@@ -17,13 +17,13 @@ LAYERS = (
     ("values", "pictures models datasets"),
     # Pure like the values, but it may use scipy, for quantiles and tests. A layer of its own, which no
     # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
-    ("statistics", "stats"),
-    ("records", "history store estimate index sweep"),
+    ("statistics", "stats robustness"),
+    ("records", "history store estimate index sweep forecast predictions study seed_table"),
     ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
     ("pictures", "figures"),
     (
         "processes",
-        "detached probe preparation proof prover pretrained worker runner launch executors classify __main__",
+        "detached probe preparation proof prover pretrained worker runner launch executors classify terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
