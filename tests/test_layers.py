@@ -23,7 +23,7 @@ LAYERS = (
     ("pictures", "figures"),
     (
         "processes",
-        "detached probe preparation proof prover pretrained worker runner launch executors classify __main__",
+        "detached probe preparation proof prover pretrained worker shift runner launch executors classify __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -49,7 +49,15 @@ NEVER = {
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
 TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation", "proof"}
-SCREEN_NEVER = {"core.train", "core.worker", "core.evaluate", "core.device", "core.probe", "core.prover"}
+SCREEN_NEVER = {
+    "core.train",
+    "core.worker",
+    "core.shift",
+    "core.evaluate",
+    "core.device",
+    "core.probe",
+    "core.prover",
+}
 
 FILES = sorted(
     path.relative_to(ROOT)
