@@ -50,7 +50,10 @@ def threads_for(recipe: Recipe) -> int:
     """CPU threads of a worker: part of a run's identity, so it depends on recipe and machine alone.
 
     One for a narrow network, so that each core can train a seed of its own; all cores otherwise.
+    `TENFOLD_THREADS` overrides.
     """
+    if (wanted := os.environ.get("TENFOLD_THREADS", "")).isdigit():
+        return max(1, int(wanted))
     _, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes=10))
     return 1 if multiply_adds < NARROW_MULTIPLY_ADDS else cores()
 

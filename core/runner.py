@@ -4,6 +4,9 @@ Started when a run is queued, gone when nothing is left to do. It takes queued r
 served, keeps as many workers going as there are places, restarts a run whose worker died from its
 last checkpoint, and obeys the markers that people leave. Its death costs nothing: workers go on, and
 the next runner finds everything in the run folders. No torch here: it has to be up within a moment.
+
+A worker whose run ended well takes the next one of the queue by itself (`core.worker`), in the place
+that it has; the runner learns which by the worker's signature in the lock of that run.
 """
 
 import contextlib
@@ -18,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.locks import FileLock
+from core.locks import FileLock, last_holder
 from core.machine import gpus, places_for, slots
 from core.paths import ROOT, write_json
 from core.store import Run, RunState, RunStore
@@ -38,7 +41,7 @@ ROOM_BYTES = 200_000_000
 class WorkerExit(enum.IntEnum):
     """With which status a worker leaves; any other means that it died."""
 
-    DONE = 0  # the run has ended, its events say how
+    DONE = 0  # its runs have ended, their events say how
     BUSY = 3  # another worker has it
     STOPPED = 4  # a person asked for it
     DISK_FULL = 5
@@ -46,7 +49,7 @@ class WorkerExit(enum.IntEnum):
 
 @dataclass
 class Worker:
-    """A child process of ours and the places that it takes."""
+    """A child process of ours, the run that it has now, and the places that it takes."""
 
     run: Run
     process: subprocess.Popen
@@ -60,7 +63,7 @@ class Runner:
 
     def __init__(self, store: RunStore) -> None:
         self.store = store
-        self.workers: dict[str, Worker] = {}
+        self.workers: dict[int, Worker] = {}  # by process id
         self.without_room: set[str] = set()  # ids; kept here too, as their notes may not fit on the disk
 
     def loop(self) -> None:
@@ -74,12 +77,14 @@ class Runner:
         """Reap, stop, start; False if there is nothing to wait for."""
         for worker in list(self.workers.values()):
             self._look_after(worker)
+        queue = [(run, run.state()) for run in self.store.queue()]
+        self._follow(queue)
+        attended = {worker.run.id for worker in self.workers.values()}
         taken = sum(worker.places for worker in self.workers.values())
         waiting = []
-        for run in self.store.queue():
-            if run.id in self.workers:
+        for run, state in queue:
+            if run.id in attended:
                 continue
-            state = run.state()
             if run.id in self.without_room or (state is RunState.PAUSED and run.runner_note().get("waiting")):
                 self._go_on_when_there_is_room(run, state)
             elif state in (RunState.QUEUED, RunState.STARTING, RunState.RESUMING):
@@ -108,9 +113,7 @@ class Runner:
             self.store.enqueue(run)
 
     def _launch(self, run: Run, places: int) -> None:
-        note, epochs = run.runner_note(), len(run.history().epochs)
-        earlier = note.get("launches", 0) if note.get("epochs", 0) >= epochs else 0  # it got further: no loop
-        _write_note(run, {"launches": earlier + 1, "epochs": epochs})
+        _count_launch(run)
         gpu = self._free_gpu()
         environment = dict(os.environ) if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu}
         with run.log_path.open("ab") as log:
@@ -123,20 +126,34 @@ class Runner:
                 stderr=log,
                 start_new_session=True,  # outlives this runner
             )
-        self.workers[run.id] = Worker(run, process, places, gpu)
+        self.workers[process.pid] = Worker(run, process, places, gpu)
+
+    def _follow(self, queue: list[tuple[Run, RunState]]) -> None:
+        """Note which run each worker has now, so that its places are counted once, and its stops reach it."""
+        for run, state in queue:
+            if state in (RunState.RUNNING, RunState.STOPPING):
+                worker = self.workers.get(last_holder(run.lock_path) or 0)
+                if worker and worker.run.id != run.id:
+                    worker.run, worker.asked_to_stop = run, None
+                    _count_launch(run)
 
     def _look_after(self, worker: Worker) -> None:
-        """Stop a worker that shall stop, and draw the conclusion when one has ended."""
-        status = worker.process.poll()
+        """Stop a worker that shall stop, and draw the conclusion when one has ended.
+
+        Neither touches a run that has ended: its worker may have taken the next one in this very moment.
+        """
+        status, ended = worker.process.poll(), worker.run.state().ended
         if status is None:
-            if worker.run.marked("cancel"):
+            if worker.run.marked("cancel") and not ended:
                 self._stop(worker)
             return
-        del self.workers[worker.run.id]
-        if not worker.run.folder.exists() or status in (WorkerExit.DONE, WorkerExit.BUSY, WorkerExit.STOPPED):
+        del self.workers[worker.process.pid]
+        if ended or not worker.run.folder.exists() or status in (WorkerExit.DONE, WorkerExit.STOPPED):
             return
         note = worker.run.runner_note()
-        if status == WorkerExit.DISK_FULL:
+        if status == WorkerExit.BUSY:  # another worker was quicker: this was no launch
+            note["launches"] = max(0, note.get("launches", 0) - 1)
+        elif status == WorkerExit.DISK_FULL:
             self.without_room.add(worker.run.id)
             note["waiting"] = "The disk is full: the run goes on by itself when there is room."
         elif note.get("launches", 0) >= LAUNCHES and not worker.run.marked("cancel"):
@@ -168,6 +185,13 @@ class Runner:
         names = visible.split(",") if visible else [str(index) for index in range(gpus())]
         used = {worker.gpu for worker in self.workers.values()}
         return next((name for name in names if name not in used), None)
+
+
+def _count_launch(run: Run) -> None:
+    """Note that a worker has this run, once more unless the last one got further: then it is no loop."""
+    note, epochs = run.runner_note(), len(run.history().epochs)
+    earlier = note.get("launches", 0) if note.get("epochs", 0) >= epochs else 0
+    _write_note(run, {"launches": earlier + 1, "epochs": epochs})
 
 
 def _why_it_died(run: Run, status: int) -> str:

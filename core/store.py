@@ -219,8 +219,10 @@ class RunStore:
         """Ask for a run to be trained; one that waits already keeps its place."""
         queue = self.folder / QUEUE
         queue.mkdir(exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
             (queue / run.id).touch(exist_ok=False)
+            now = time.time_ns()  # a file system's own clock is too coarse to tell a sweep's runs apart
+            os.utime(queue / run.id, ns=(now, now))
 
     def dequeue(self, run: Run) -> None:
         (self.folder / QUEUE / run.id).unlink(missing_ok=True)

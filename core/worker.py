@@ -1,17 +1,18 @@
-"""One run, trained to its end in this process: `python -m core.worker RUNS_FOLDER ID`.
+"""Runs, trained to their ends in this process: `python -m core.worker RUNS_FOLDER ID`.
 
-The only writer of a run's events, checkpoints and weights; it holds the run's lock while it lives.
+The only writer of a run's events, checkpoints and weights; it holds the run's lock while it trains it.
 It may be killed at any moment: the next worker goes on from the last commit.
+After that run it takes the next ones of the queue (`core.shift`).
 """
 
 import contextlib
 import dataclasses
 import errno
+import functools
 import io
 import os
 import re
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 
 from core import checkpoints
-from core.datasets import source
+from core.datasets import ImageData, source
 from core.device import Compute, choose_compute, passport, passport_changes, prepare_process
 from core.errors import UserError
 from core.evaluate import fit_temperature, logits, loss_and_accuracy
@@ -30,6 +31,7 @@ from core.history import History
 from core.locks import FileLock
 from core.paths import write_atomically, write_json
 from core.runner import WorkerExit
+from core.shift import run_after_run
 from core.store import Run, RunStore
 from core.train import (
     Diverged,
@@ -41,12 +43,16 @@ from core.train import (
     train,
 )
 
-STOP_SECONDS = 1.0
-
 _NO_MEMORY = re.compile(r"(can.t|cannot) allocate memory|not enough memory|out of memory", re.IGNORECASE)
 """What torch says on Linux, on other systems and on GPUs."""
 
 Listener = Callable[[Event], None]
+Load = Callable[[str, int], ImageData]
+
+
+def load_images(dataset: str, image_size: int) -> ImageData:
+    """The images that a recipe names, as they are now."""
+    return source(dataset, image_size).load()
 
 
 class Stopped(Exception):
@@ -79,11 +85,12 @@ class EventLog:
         self._file.close()
 
 
-def work(run: Run, listener: Listener = lambda event: None) -> WorkerExit:
+def work(run: Run, listener: Listener = lambda event: None, load: Load = load_images) -> WorkerExit:
     """Train a run to its end, or from where it was interrupted.
 
     Args:
         listener: called with each event, after it is recorded.
+        load: gives the images; one that remembers them spares the next run the loading.
     """
     lock = FileLock(run.lock_path)
     if not lock.acquire():
@@ -91,26 +98,33 @@ def work(run: Run, listener: Listener = lambda event: None) -> WorkerExit:
     try:
         if run.state().conclusive:
             return WorkerExit.DONE
+        if _unwanted(run):
+            return WorkerExit.STOPPED
         log = EventLog(run.events_path)
         try:
-            return _work_locked(run, log, listener)
+            return _work_locked(run, log, listener, load)
         finally:
             log.close()
     finally:
         lock.release()
 
 
-def _work_locked(run: Run, log: EventLog, listener: Listener) -> WorkerExit:
+def _unwanted(run: Run) -> bool:
+    """Whether a person said stop or pause."""
+    return run.marked("cancel") or run.marked("pause")
+
+
+def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> WorkerExit:
     """Every way a training can end, each with its name."""
     try:
-        for event in _events(run):
+        for event in _events(run, load):
             if isinstance(event, Progress):
                 write_json(run.folder / "progress.json", vars(event), durable=False)
             else:
                 log.append(event, durable=isinstance(event, EpochEnd | Finished))
             with contextlib.suppress(BrokenPipeError):  # whoever listened has left; the training goes on
                 listener(event)
-            if run.marked("cancel") or run.marked("pause"):
+            if _unwanted(run) and not isinstance(event, Finished):
                 raise Stopped
         return WorkerExit.DONE
     except Stopped:
@@ -130,12 +144,12 @@ def _work_locked(run: Run, log: EventLog, listener: Listener) -> WorkerExit:
     return WorkerExit.DONE
 
 
-def _events(run: Run) -> Iterator[Event]:
+def _events(run: Run, load: Load) -> Iterator[Event]:
     """The events of the whole run, from data to final figures; saves what each one speaks of."""
     recipe, seed = run.spec.recipe, run.spec.seed
     prepare_process(recipe)
     compute = choose_compute(recipe)
-    images = source(recipe.dataset, recipe.image_size).load()
+    images = load(recipe.dataset, recipe.image_size)
     if images.fingerprint != run.spec.data_fingerprint:
         raise UserError("The images have changed since this run was asked for: start it anew from the form.")
     data = prepare_data(images, recipe, seed, compute)
@@ -228,22 +242,11 @@ def _named(error: BaseException, run: Run) -> Failed:
 
 
 def main(arguments: list[str]) -> int:
-    """Work on the run that the runner names; what goes wrong is in its events and its log."""
+    """Work on the run that the runner names and then on the queue; what goes wrong is in events and logs."""
     folder, run_id = arguments
-    run = RunStore(Path(folder)).get(run_id)
-    threading.Thread(target=_leave_when_stopped, args=(run,), daemon=True).start()
-    return work(run)
-
-
-def _leave_when_stopped(run: Run) -> None:
-    """End this process soon after a person said stop, even in the middle of a long evaluation.
-
-    The runner sends SIGTERM for this, but it may be dead; and a worker may die at any moment.
-    """
-    while not run.marked("cancel"):
-        time.sleep(STOP_SECONDS)
-    time.sleep(STOP_SECONDS)  # the loop of the training notices first, as a rule, and closes its files
-    os._exit(WorkerExit.STOPPED)
+    store = RunStore(Path(folder))
+    load = functools.cache(load_images)
+    return run_after_run(store, store.get(run_id), lambda run: work(run, load=load))
 
 
 if __name__ == "__main__":

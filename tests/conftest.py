@@ -24,7 +24,8 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("TENFOLD_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("TENFOLD_EXECUTOR", "inline")
     monkeypatch.setenv("TENFOLD_DEVICE", "cpu")
-    monkeypatch.delenv("TENFOLD_SLOTS", raising=False)
+    for name in ("TENFOLD_SLOTS", "TENFOLD_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     gpus.cache_clear()
 
 

@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach",
+        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but it may use scipy, for quantiles and tests. A layer of its own, which no
@@ -23,7 +23,7 @@ LAYERS = (
     ("pictures", "figures"),
     (
         "processes",
-        "detached probe preparation proof prover pretrained worker runner launch executors classify terminal sweep_commands __main__",
+        "detached probe preparation proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -31,7 +31,7 @@ LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
 MAY_IMPORT = {
     "values": {"values"},
     "data": {"values", "data"},
-    "statistics": {"values"},
+    "statistics": {"values", "statistics"},
     "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
     "pictures": {"values", "statistics"},
@@ -49,7 +49,15 @@ NEVER = {
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
 TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation", "proof"}
-SCREEN_NEVER = {"core.train", "core.worker", "core.evaluate", "core.device", "core.probe", "core.prover"}
+SCREEN_NEVER = {
+    "core.train",
+    "core.worker",
+    "core.shift",
+    "core.evaluate",
+    "core.device",
+    "core.probe",
+    "core.prover",
+}
 
 FILES = sorted(
     path.relative_to(ROOT)

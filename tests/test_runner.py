@@ -93,7 +93,8 @@ def test_as_many_workers_as_places_and_in_order(store, tiny_recipe, fake_worker,
     runner = Runner(store)
     runner.tick()
     runner.tick()
-    assert len(started) == 2 and list(runner.workers) == [runs[0].id, runs[1].id]
+    assert len(started) == 2
+    assert [worker.run.id for worker in runner.workers.values()] == [runs[0].id, runs[1].id]
 
 
 def test_wide_network_gets_the_machine_to_itself(store, tiny_recipe, fake_worker, monkeypatch):
@@ -180,6 +181,58 @@ def test_worker_left_behind_by_a_dead_runner_keeps_its_place(store, tiny_recipe,
     assert Runner(store).tick()
     assert started == []
     lock.release()
+
+
+def test_run_that_a_worker_took_by_itself_is_counted_and_stopped_in_its_place(
+    store, tiny_recipe, fake_worker, monkeypatch
+):
+    """The worker of the first run has the second now; the third gets the other place, the fourth none."""
+    monkeypatch.setenv("TENFOLD_SLOTS", "2")
+    first, second, third, fourth = queued(store, tiny_recipe, [1, 2, 3, 4])
+    take = "import pathlib, sys, time; from core.locks import FileLock; lock = FileLock(pathlib.Path({!r})); "
+    started = fake_worker(take.format(str(second.lock_path)) + "print(lock.acquire()); time.sleep(60)")
+    runner = Runner(store)
+    monkeypatch.setenv("TENFOLD_SLOTS", "1")
+    runner.tick()
+    wait(lambda: is_held(second.lock_path))
+    store.dequeue(first)
+    monkeypatch.setenv("TENFOLD_SLOTS", "2")
+    runner.tick()
+    (worker, other) = runner.workers.values()
+    assert worker.run.id == second.id and second.runner_note()["launches"] == 1
+    assert other.run.id == third.id and fourth.state() is RunState.QUEUED
+    runner.tick()
+    assert len(started) == 2 and second.runner_note()["launches"] == 1
+    second.mark("cancel")
+    runner.tick()
+    assert started[0].wait(5) == -signal.SIGTERM
+
+
+def test_stop_of_a_run_that_just_ended_does_not_reach_its_workers_next(finished_run, store, fake_worker):
+    started = fake_worker("import time; time.sleep(60)")
+    runner = Runner(store)
+    runner._launch(finished_run, 1)
+    finished_run.mark("cancel")
+    runner.tick()
+    time.sleep(0.2)
+    assert started[0].poll() is None
+    started[0].kill()
+    started[0].wait()
+    runner.tick()
+    assert not runner.workers and finished_run.state() is RunState.FINISHED
+
+
+def test_worker_that_came_too_late_is_no_launch(store, tiny_recipe, fake_worker):
+    started = fake_worker(f"import os; os._exit({WorkerExit.BUSY})")
+    (run,) = queued(store, tiny_recipe, [1])
+    runner = Runner(store)
+    runner.tick()
+    started[0].wait()
+    other = FileLock(run.lock_path)
+    other.acquire()
+    runner.tick()
+    assert not runner.workers and not run.runner_note()["launches"]
+    other.release()
 
 
 def test_second_runner_leaves_again(store):

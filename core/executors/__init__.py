@@ -50,6 +50,18 @@ def take_back(run: Run) -> None:
         run.unmark(name)
 
 
+def pause(store: RunStore, run: Run) -> None:
+    """Ask a run to wait until `start` is called for it again; it goes on then from its last checkpoint.
+
+    One that waits in the queue leaves it at once, and joins at the end when it goes on. One that trains
+    stops at its next logged step and is told as running until then.
+    """
+    if not run.state().ended:
+        run.mark("pause")  # obeyed by the worker
+        if run.state() is RunState.PAUSED:  # no worker trains it: done already
+            store.dequeue(run)
+
+
 def stop(store: RunStore, run: Run) -> None:
     """Ask for the end of a run; its last checkpoint stays, and starting it again goes on from there."""
     if not run.state().ended:
