@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats"),
     ("records", "history store estimate index sweep"),
     ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
-    ("pictures", "figures"),
+    ("pictures", "figures seed_figures seed_traces"),
     (
         "processes",
         "detached probe preparation proof prover pretrained worker runner launch executors classify __main__",
@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "statistics": {"values"},
     "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
-    "pictures": {"values", "statistics"},
+    "pictures": {"values", "statistics", "pictures"},
     "processes": {"values", "statistics", "data", "records", "learning", "processes"},
     "screen": {"values", "statistics", "data", "records", "pictures", "processes", "screen"},
 }
