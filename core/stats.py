@@ -147,6 +147,57 @@ def interquartile_mean(values: np.ndarray) -> float:
     return float(trim_mean(_values(values, "values", 1), 0.25))
 
 
+class Band(NamedTuple):
+    """What the curves of several seeds say at each epoch; every field is (n_epochs,)."""
+
+    mean: np.ndarray
+    """NaN where no seed got so far."""
+    low: np.ndarray
+    high: np.ndarray
+    """Ends of the interval of the mean; NaN below 2 seeds, as `sd`."""
+    sd: np.ndarray
+    """Over seeds, ddof=1."""
+    n: np.ndarray
+    """int: how many seeds got so far."""
+
+
+def pointwise_band(curves: np.ndarray, coverage: float = 0.95) -> Band:
+    """At each epoch, where the mean of a quantity would settle with many more seeds.
+
+    Across seeds. Pointwise, not simultaneous: each epoch's interval keeps its promise alone, and the
+    whole true curve leaves the band somewhere more often than `coverage` suggests. Epochs of a run are
+    close relatives, so a crossing that lasts long is still a single one. Where seeds stopped at
+    different epochs the later part is about those that went on.
+
+    Args:
+        curves: (n_seeds, n_epochs) in any unit; NaN where a seed did not get so far, passed over. An
+            infinite value (a loss that overflowed) makes its mean infinite and its band NaN.
+        coverage: share of such intervals that contain the true mean of their epoch, in (0, 1).
+
+    Raises:
+        ValueError: not two-dimensional, or coverage outside (0, 1).
+
+    Source: Student's t at each epoch, as `mean_interval`.
+    """
+    values, upper = np.asarray(curves, dtype=float), _upper(coverage)
+    if values.ndim != 2:
+        raise ValueError(f"curves must be (n_seeds, n_epochs), not {values.shape}")
+    there = ~np.isnan(values)
+    n = there.sum(axis=0)
+    least, most = (
+        end(values, axis=0, where=there, initial=start)
+        for end, start in ((np.min, math.inf), (np.max, -math.inf))
+    )
+    with np.errstate(all="ignore"):
+        mean = np.where(there, values, 0).sum(axis=0) / n
+        # Equal values give just that value and 0, with no crumbs of rounding.
+        mean = np.where(least == most, most, mean)
+        squares = np.where(there, (values - mean) ** 2, 0).sum(axis=0)
+        sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
+        half = student.ppf(upper, np.maximum(n - 1, 1)) * sd / np.sqrt(n)
+        return Band(mean, mean - half, mean + half, sd, n)
+
+
 @dataclass(frozen=True)
 class VarianceSplit:
     """How much of the seeds' spread is the recipe's, and how much is luck on these test images."""

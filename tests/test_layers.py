@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats robustness"),
     ("records", "history store estimate index sweep forecast predictions study seed_table"),
     ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
-    ("pictures", "figures"),
+    ("pictures", "figures seed_figures seed_traces"),
     (
         "processes",
         "detached probe preparation proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "statistics": {"values", "statistics"},
     "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
-    "pictures": {"values", "statistics"},
+    "pictures": {"values", "statistics", "pictures"},
     "processes": {"values", "statistics", "data", "records", "learning", "processes"},
     "screen": {"values", "statistics", "data", "records", "pictures", "processes", "screen"},
 }

@@ -621,6 +621,44 @@ def test_seeds_that_a_sentence_asks_for_do_show_the_difference():
     assert f"about {enough - 3} more of A and {enough - 4} more of B would show" in said
 
 
+# Curves of several seeds
+
+
+def test_band_is_the_interval_of_the_mean_at_each_epoch():
+    curves = np.random.default_rng(3).normal(0.7, 0.01, (6, 4))
+    curves[0, 2:] = curves[1:4, 3] = math.nan
+    band = stats.pointwise_band(curves, 0.9)
+    for epoch, column in enumerate(curves.T):
+        values = column[~np.isnan(column)]
+        assert (band.low[epoch], band.high[epoch]) == pytest.approx(stats.mean_interval(values, 0.9))
+        assert (band.mean[epoch], band.sd[epoch]) == pytest.approx((values.mean(), values.std(ddof=1)))
+        assert band.n[epoch] == len(values)
+
+
+def test_band_of_one_seed_has_a_mean_and_no_ends():
+    band = stats.pointwise_band(np.array([[0.5, 0.75, math.nan], [0.7, math.nan, math.nan]]))
+    assert band.n.tolist() == [2, 1, 0]
+    assert band.mean[1] == 0.75 and math.isnan(band.mean[2])
+    for part in (band.low, band.high, band.sd):
+        assert np.isnan(part).tolist() == [False, True, True]
+
+
+def test_band_of_equal_curves_has_exactly_no_width():
+    band = stats.pointwise_band(np.full((3, 2), 0.1))
+    assert (band.low == 0.1).all() and (band.high == 0.1).all() and (band.sd == 0).all()
+
+
+def test_band_of_no_seed_is_all_nan():
+    band = stats.pointwise_band(np.empty((0, 3)))
+    assert band.n.tolist() == [0, 0, 0] and np.isnan(band.mean).all() and np.isnan(band.sd).all()
+
+
+def test_loss_that_overflowed_spoils_its_own_epoch_only():
+    band = stats.pointwise_band(np.array([[1.0, 2.0], [math.inf, 3.0]]))
+    assert math.isinf(band.mean[0]) and math.isnan(band.low[0]) and math.isnan(band.high[0])
+    assert (band.mean[1], band.n[1]) == (2.5, 2) and band.low[1] < 2.5 < band.high[1]
+
+
 # What is refused
 
 
@@ -644,6 +682,8 @@ def test_seeds_that_a_sentence_asks_for_do_show_the_difference():
         lambda: stats.variance_split([[True, False]]),
         lambda: stats.variance_split([[True], [False]]),
         lambda: stats.variance_split([[0.5, 1.0], [1.0, 1.0]]),
+        lambda: stats.pointwise_band(HALVES),
+        lambda: stats.pointwise_band([HALVES, HALVES], 1.0),
         lambda: stats.wrong_counts([True, False]),
         lambda: stats.wrong_counts([[1.0, math.nan]]),
         lambda: stats.churn(np.array([1, 2])),
