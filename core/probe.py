@@ -56,7 +56,7 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
         if "augmentation_seconds" not in found:
             found["augmentation_seconds"] = augmentation_seconds(compute)
         _, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes=10))
-        speed = images_per_second(recipe, compute, give_way=lambda: bool(store.queue()))
+        speed = images_per_second(recipe, compute, give_way=lambda: bool(store.queue(most=1)))
         if speed is None:
             return
         found["points"].append({"multiply_adds": multiply_adds, "images_per_second": speed})
@@ -68,7 +68,7 @@ def _measure(store: RunStore, found: dict[str, Any]) -> None:
         if recipe.model in factors:
             continue
         prepare_process(recipe)
-        speed = images_per_second(recipe, choose_compute(recipe), give_way=lambda: bool(store.queue()))
+        speed = images_per_second(recipe, choose_compute(recipe), give_way=lambda: bool(store.queue(most=1)))
         if speed is None:
             return
         factors[recipe.model] = speed / speed_by_work({**found, "factors": {}}, recipe, classes=10)

@@ -82,7 +82,7 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
 
 def _estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
     data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
-    return estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test))
+    return estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test), cache.rows())
 
 
 def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
@@ -90,7 +90,7 @@ def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
         st.rerun()
     if error := probe_error(cache.store()):
         st.caption(escaped(f"How long it takes is not known: {error}"))
-    elif cache.store().queue():
+    elif cache.store().queue(most=1):
         st.caption("How long it takes is measured when nothing is being trained.")
     else:
         launch.begin_probe(cache.store())
@@ -101,7 +101,10 @@ def _view() -> None:
     """The run of the address, or else the newest one."""
     wanted = st.query_params.get("run")
     store = cache.store()
-    run = store.get(wanted) if wanted else next(iter(store.queue() or store.runs()), None)
+    if wanted:
+        run = store.get(wanted)
+    else:
+        run = next(iter(store.queue(most=1) or [row.run for row in cache.rows()[:1]]), None)
     if run is None:
         st.info(
             "Nothing was trained yet. Press **Start**: with the quick preset the first points appear "

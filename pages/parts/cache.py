@@ -2,11 +2,13 @@
 
 import gc
 import threading
+from pathlib import Path
 
 import streamlit as st
 
 from core.datasets import ImageData, source
 from core.history import History
+from core.index import Row, RunIndex
 from core.paths import runs_dir
 from core.store import RunStore
 
@@ -14,6 +16,20 @@ from core.store import RunStore
 def store() -> RunStore:
     """The runs of this dashboard; cheap, and never stale."""
     return RunStore(runs_dir())
+
+
+def rows() -> list[Row]:
+    """Every run as a table shows it, newest first; what is known of those that ended is not read again."""
+    lock, index = _index(str(runs_dir()))
+    with lock:
+        return index.rows()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
+def _index(runs: str) -> tuple[threading.Lock, RunIndex]:
+    index = RunIndex(RunStore(Path(runs)))
+    index.rows()  # here, under the spinner: the first time takes longest
+    return threading.Lock(), index
 
 
 def images(dataset: str, image_size: int, fingerprint: str) -> ImageData:

@@ -11,6 +11,8 @@ from pages.parts.pickers import dataset_title
 from pages.parts.words import escaped, state_badge
 
 TICK_SECONDS = 2.0
+MOST_SHOWN = 20
+MOST_READ = 100  # of the queue; a few of the first have ended, or are the one that the page shows already
 
 
 def queue(hidden: str = "") -> None:
@@ -24,7 +26,8 @@ def queue(hidden: str = "") -> None:
 
 
 def _waiting(hidden: str) -> list[Run]:
-    return [run for run in cache.store().queue() if run.id != hidden and run.state().active]
+    first = cache.store().queue(most=MOST_READ)
+    return [run for run in first if run.id != hidden and run.state().active]
 
 
 def _tick(hidden: str, was_waiting: bool) -> None:
@@ -39,7 +42,7 @@ def _draw(runs: list[Run]) -> None:
         return
     go_on()
     st.markdown("##### Queue")
-    for run in runs:
+    for run in runs[:MOST_SHOWN]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"queue-{run.id}"):
             state = run.state()
             state_badge(state)
@@ -51,3 +54,5 @@ def _draw(runs: list[Run]) -> None:
             if state is not RunState.STOPPING and st.button("Stop", key=f"stop-queued-{run.id}"):
                 stop(cache.store(), run)
                 st.rerun()
+    if len(runs) > MOST_SHOWN:
+        st.caption(f"The first {MOST_SHOWN} of {len(cache.store().queued_ids()):,}, in their order.")
