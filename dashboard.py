@@ -4,10 +4,10 @@ import streamlit as st
 
 from core import launch
 from core.config import in_words
-from core.events import Finished
+from core.index import Row
 from core.paths import ROOT
 from core.presets import PRESETS
-from core.store import Run, RunState
+from core.store import RunState
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import live
@@ -25,20 +25,21 @@ def main() -> None:
         "Overview",
         "Train small image classifiers on this machine, and see how they learn and where they end.",
     )
-    runs = cache.store().runs()
-    finished = [run for run in runs if run.state() is RunState.FINISHED]
-    current = next((run for run in cache.store().queue() + runs if run.state().active), None)
+    rows = cache.rows()
+    finished = [row for row in rows if row.state is RunState.FINISHED]
+    active = {row.run.id: row.run for row in rows if row.state.active}
+    current = next((run_id for run_id in [*cache.store().queued_ids(), *active] if run_id in active), None)
     if len(finished) < LATEST:
-        _first_steps(runs, finished)
+        _first_steps(rows, finished)
     if current:
         st.subheader("Now", anchor=False)
-        live(current)
-        queue(hidden=current.id)
+        live(active[current])
+        queue(hidden=current)
     if finished:
         _latest(finished[:LATEST])
 
 
-def _first_steps(runs: list[Run], finished: list[Run]) -> None:
+def _first_steps(rows: list[Row], finished: list[Row]) -> None:
     """Three steps to a first trained model; each tells whether it was taken."""
     st.subheader("First steps", anchor=False)
     look, train, judge = wrapping_columns(3, "steps", border=True)
@@ -55,7 +56,7 @@ def _first_steps(runs: list[Run], finished: list[Run]) -> None:
             run, _ = launch.start(cache.store(), preset.recipe, FIRST_SEED)
             st.switch_page("pages/train.py", query_params={"run": run.id})
     with judge:
-        _step(3, "Judge it", any(run.looks() for run in runs))
+        _step(3, "Judge it", any(row.looks for row in rows))
         st.markdown(
             "See what it reached on images it never learned from, its log, and with what it was computed. "
             "Test accuracy stays covered until you ask for it. Take its weights home."
@@ -68,20 +69,17 @@ def _step(number: int, title: str, done: bool) -> None:
     st.markdown(f"##### {icon} {title}")
 
 
-def _latest(finished: list[Run]) -> None:
+def _latest(finished: list[Row]) -> None:
     st.subheader("Latest results", anchor=False)
-    for run in finished:
-        end = cache.history(run.id).end
-        if not isinstance(end, Finished):
-            continue
+    for row in finished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.metric("Validation", percent(end.validation_accuracy), width=130)
-            spec = run.spec
+            st.metric("Validation", percent(row.validation_accuracy), width=130)
+            spec = row.run.spec
             st.markdown(
                 f"**{in_words(spec.recipe)}**  \n{escaped(dataset_title(spec.recipe.dataset))} · seed {spec.seed} · "
-                f"{duration(end.train_seconds)} · {ago(spec.created)}"
+                f"{duration(row.train_seconds)} · {ago(spec.created)}"
             )
-            st.page_link("pages/runs.py", label="Open", query_params={"run": run.id})
+            st.page_link("pages/runs.py", label="Open", query_params={"run": row.run.id})
 
 
 main()

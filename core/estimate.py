@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.config import Recipe
-from core.events import Finished
+from core.index import Row, RunIndex
 from core.layers import totals
 from core.locks import is_held
 from core.models import MODELS
@@ -51,13 +51,17 @@ class Estimate:
     source: str
 
 
-def estimate(store: RunStore, recipe: Recipe, classes: int, train: int, test: int) -> Estimate | None:
+def estimate(
+    store: RunStore, recipe: Recipe, classes: int, train: int, test: int, rows: list[Row] | None = None
+) -> Estimate | None:
     """How long one run takes alone on this machine; None before anything was measured.
 
     Args:
         train, test: images of the data set, the training images before the split.
+        rows: of this store, newest first, for who has them at hand.
     """
-    speed, source = _learned_speed(store, recipe), "earlier runs"
+    rows = RunIndex(store).rows() if rows is None else rows
+    speed, source = _learned_speed(store, rows, recipe), "earlier runs"
     if speed is None:
         speed, source = _probed_speed(store, recipe, classes), "a short probe"
     if speed is None:
@@ -73,16 +77,14 @@ def judging_images(recipe: Recipe, images: float) -> float:
     return images * FORWARD_SHARE * (2 if recipe.flip_test else 1)
 
 
-def _learned_speed(store: RunStore, recipe: Recipe) -> float | None:
+def _learned_speed(store: RunStore, rows: list[Row], recipe: Recipe) -> float | None:
     """Images a second of the newest finished run that computed the same thing."""
-    here = probed_device(store)
-    for run in store.runs():
-        if _work(run.spec.recipe) != _work(recipe):
+    here, work = probed_device(store), _work(recipe)
+    for row in rows:
+        if row.images_per_second is None or here not in (None, row.device_name):  # one copied from elsewhere
             continue
-        history = run.history()
-        there = history.started and history.started.passport.get("device_name")
-        if isinstance(history.end, Finished) and here in (None, there):  # not one copied from elsewhere
-            return history.end.images_per_second
+        if _work(row.run.spec.recipe) == work:
+            return row.images_per_second
     return None
 
 
@@ -152,6 +154,6 @@ def worth_probing(store: RunStore) -> bool:
         not probe.get("error")
         and not probed_all(probe)
         and not is_held(probe_lock(store))
-        and not store.queue()
+        and not store.queue(most=1)
         and not proving(store)
     )

@@ -130,6 +130,10 @@ _KINDS: dict[str, type] = {
     "failed": Failed,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_FIELDS = {
+    kind: {item.name: item.type is float for item in dataclasses.fields(kind)} for kind in _KINDS.values()
+}
+"""The fields of each kind, and whether each is a number, so that null means one that was not finite."""
 
 
 def to_line(event: Event) -> str:
@@ -143,19 +147,14 @@ def from_line(line: str) -> Event | None:
     try:
         values = json.loads(line)
         kind = _KINDS[values.pop("event")]
-        names = {item.name for item in dataclasses.fields(kind)}
-        kept = {name: value for name, value in values.items() if name in names}
-        event = kind(**kept)
+        is_float = _FIELDS[kind]
+        kept = {name: value for name, value in values.items() if name in is_float}
+        for name, value in kept.items():
+            if value is None and is_float[name]:
+                kept[name] = math.nan
+        return kind(**kept)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return dataclasses.replace(
-        event,
-        **{
-            item.name: math.nan
-            for item in dataclasses.fields(kind)
-            if item.type is float and getattr(event, item.name) is None
-        },
-    )
 
 
 def _finite(value: Any) -> Any:

@@ -12,10 +12,13 @@ class History:
 
     After an interruption a run goes on from a checkpoint: steps and epochs after it were lost with
     the worker and come again, so they are dropped here when the resuming `Started` is read.
+
+    `with_steps=False` leaves `steps` empty, for who wants the epochs of many runs: most lines are steps.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, with_steps: bool = True) -> None:
         self._path = path
+        self._skipped = None if with_steps else '{"event": "step", '
         self._clear()
 
     def _clear(self) -> None:
@@ -42,6 +45,8 @@ class History:
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.decode(errors="replace").splitlines():
+            if self._skipped and line.startswith(self._skipped):
+                continue
             event = from_line(line)
             if event is not None:
                 self._take(event)
@@ -67,9 +72,9 @@ class History:
             self.end = event
 
 
-def read_history(path: Path) -> History:
+def read_history(path: Path, with_steps: bool = True) -> History:
     """The whole history of a run, read once."""
-    history = History(path)
+    history = History(path, with_steps)
     history.read_new()
     return history
 

@@ -111,7 +111,7 @@ class _Attempt:
 
     def _give_way(self) -> None:
         """Wait while something is being trained: two trainings on the same cores both crawl."""
-        while self.store.queue():
+        while self.store.queue(most=1):
             write(self.run, dataclasses.replace(self.proof, waiting=True))
             time.sleep(WAIT_SECONDS)
 

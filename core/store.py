@@ -9,10 +9,12 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         cancel, pause       markers: a person's wishes
         looks.jsonl         each time that test figures were looked at
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
+runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
 """
 
 import contextlib
 import enum
+import functools
 import hashlib
 import json
 import os
@@ -37,6 +39,9 @@ FORMAT = 1
 """Of the run folder; a folder with a higher one comes from a newer Tenfold and is left alone."""
 
 QUEUE = ".queue"
+
+RECIPES_KEPT = 16_384
+"""So many different recipes are kept parsed; checking one takes about as long as reading its file."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -137,6 +142,11 @@ class Run:
             return RunState.RESUMING
         return RunState.STARTING if note.get("launches") else RunState.QUEUED
 
+    @property
+    def over(self) -> bool:
+        """Whether its last event is its end: then no lock, marker or note counts any more."""
+        return isinstance(self._last_event(), Finished | Failed)
+
     def history(self) -> History:
         """All its events so far."""
         return read_history(self.events_path)
@@ -227,15 +237,21 @@ class RunStore:
     def dequeue(self, run: Run) -> None:
         (self.folder / QUEUE / run.id).unlink(missing_ok=True)
 
-    def queue(self) -> list[Run]:
-        """The runs that were asked for and have not ended, first come first."""
+    def queued_ids(self) -> list[str]:
+        """The names in the queue, first come first, without a look at the runs themselves."""
         entries = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for entry in os.scandir(self.folder / QUEUE):
                 with contextlib.suppress(FileNotFoundError):  # taken out at this very moment
                     entries.append((entry.stat().st_mtime_ns, entry.name))
-        runs = []
-        for _, name in sorted(entries):
+        return [name for _, name in sorted(entries)]
+
+    def queue(self, most: int | None = None) -> list[Run]:
+        """The runs that were asked for and have not ended, first come first; the first `most` of them."""
+        runs: list[Run] = []
+        for name in self.queued_ids():
+            if most is not None and len(runs) >= most:
+                break
             run = self._read(self.folder / name) if _ID.fullmatch(name) else None
             if run:
                 runs.append(run)
@@ -301,19 +317,35 @@ class RunStore:
                 return
             yield self._read(folder)
 
-    def _folders(self) -> list[Path]:
-        if not self.folder.is_dir():
+    def ids(self) -> list[str]:
+        """The names of all run folders, readable or not, in no order."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return [entry.name for entry in entries if _ID.fullmatch(entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return [Path(entry) for entry in os.scandir(self.folder) if _ID.fullmatch(entry.name)]
+
+    def _folders(self) -> list[Path]:
+        return [self.folder / name for name in self.ids()]
 
     def _read(self, folder: Path) -> Run | None:
         values = read_json(folder / "run.json")
         if not values or values.pop("format", None) != FORMAT:
             return None
         try:
-            return Run(folder, RunSpec(**{**values, "recipe": Recipe.from_dict(values["recipe"])}))
+            return Run(folder, RunSpec(**{**values, "recipe": recipe_of(json.dumps(values["recipe"]))}))
         except (KeyError, TypeError, ValueError, UserError):
             return None
+
+
+@functools.lru_cache(maxsize=RECIPES_KEPT)
+def recipe_of(text: str) -> Recipe:
+    """The recipe of a JSON text; seeds of a sweep share one, which is immutable.
+
+    Raises:
+        UserError: as `Recipe.from_dict`.
+    """
+    return Recipe.from_dict(json.loads(text))
 
 
 def _id_of(digest: str, seed: int, attempt: int) -> str:

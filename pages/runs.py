@@ -1,5 +1,6 @@
 """All runs in a table; one of them in depth."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import streamlit as st
 from core.config import KNOBS, applying_fields, in_words
 from core.events import Finished
 from core.history import log_lines
+from core.index import Row
 from core.models import MODELS
-from core.store import Run
+from core.store import RECIPES_KEPT, Run
 from pages.parts import cache
 from pages.parts.frame import frame, sentences
 from pages.parts.gradients import gradients
@@ -23,23 +25,27 @@ from pages.parts.words import ago, duration, escaped, percent
 TABLE_ROWS = 8
 LOG_BYTES = 200_000
 
+_words = functools.lru_cache(maxsize=RECIPES_KEPT)(in_words)
+
 
 def main() -> None:
     frame("Runs", "Every training so far. Choose one to see its curves, its log and its weights.")
-    runs = cache.store().runs()
-    if not runs:
+    rows = cache.rows()
+    if not rows:
         st.info("There are no runs yet: start one on the Train page.", icon=":material/list_alt:")
         st.page_link("pages/train.py", label="Train a first model", icon=":material/school:")
         return
-    _table(runs)
+    _table(rows)
     with sentences():
-        wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or runs[0].id
+        wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or rows[0].run.id
         _depth(cache.store().get(wanted))
 
 
-def _table(runs: list[Run]) -> None:
+def _table(rows: list[Row]) -> None:
     """All runs, newest first."""
-    table = pd.DataFrame([_row(run) for run in runs])
+    revealed = set(st.session_state.get("revealed", []))
+    table = pd.DataFrame([_row(row, row.run.id in revealed) for row in rows])
+    key = f"runs-{rows[0].run.id}-{len(rows)}"  # a new run moves the rows: then none is marked
     columns = {
         "seed": st.column_config.NumberColumn(format="%d", help="Where all chance of the run starts."),
         "validation": st.column_config.NumberColumn(
@@ -52,8 +58,8 @@ def _table(runs: list[Run]) -> None:
         "looks": st.column_config.NumberColumn("test looked at", help="How often anybody revealed it."),
         "time": st.column_config.TextColumn("training time"),
     }
-    height = 38 + 35 * min(len(runs), TABLE_ROWS)
-    st.session_state["runs.shown"] = [run.id for run in runs]
+    height = 38 + 35 * min(len(rows), TABLE_ROWS)
+    st.session_state["runs.shown"] = [row.run.id for row in rows]
     st.dataframe(
         table,
         hide_index=True,
@@ -61,10 +67,10 @@ def _table(runs: list[Run]) -> None:
         column_config=columns,
         on_select=_choose,
         selection_mode="single-row",
-        key=f"runs-{runs[0].id}-{len(runs)}",  # a new run moves the rows: then none is marked
+        key=key,
         alt="Table of all runs, newest first",
     )
-    st.session_state["runs.key"] = f"runs-{runs[0].id}-{len(runs)}"
+    st.session_state["runs.key"] = key
 
 
 def _choose() -> None:
@@ -73,29 +79,27 @@ def _choose() -> None:
     st.session_state["runs.chosen"] = st.session_state["runs.shown"][rows[0]] if rows else None
 
 
-def _row(run: Run) -> dict[str, object]:
-    history = cache.history(run.id)
-    last = history.epochs[-1] if history.epochs else None
-    again = f", attempt {run.spec.attempt}" if run.spec.attempt > 1 else ""
+def _row(row: Row, revealed: bool) -> dict[str, object]:
+    spec = row.run.spec
+    again = f", attempt {spec.attempt}" if spec.attempt > 1 else ""
     return {
-        "state": str(run.state()),
-        "validation": last.validation_accuracy if last else None,
-        "recipe": in_words(run.spec.recipe) + again,
-        "data set": dataset_title(run.spec.recipe.dataset),
-        "seed": run.spec.seed,
-        "test": _test_text(run),
-        "looks": run.looks(),
-        "time": duration(sum(epoch.train_seconds for epoch in history.epochs)) if last else "",
-        "started": ago(run.spec.created),
+        "state": str(row.state),
+        "validation": row.validation_accuracy,
+        "recipe": _words(spec.recipe) + again,
+        "data set": dataset_title(spec.recipe.dataset),
+        "seed": spec.seed,
+        "test": _test_text(row, revealed),
+        "looks": row.looks,
+        "time": duration(row.train_seconds) if row.epochs else "",
+        "started": ago(spec.created),
     }
 
 
-def _test_text(run: Run) -> str:
+def _test_text(row: Row, revealed: bool) -> str:
     """Covered, unless this session revealed it."""
-    end = cache.history(run.id).end
-    if not isinstance(end, Finished):
+    if row.test_accuracy is None:
         return ""
-    return percent(end.test_accuracy) if run.id in st.session_state.get("revealed", []) else "covered"
+    return percent(row.test_accuracy) if revealed else "covered"
 
 
 def _depth(run: Run) -> None:

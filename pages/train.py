@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import launch
 from core.config import Recipe
-from core.estimate import Estimate, estimate, probe_error, probed_device
+from core.estimate import probe_error, probed_device
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
@@ -77,7 +77,7 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
 
     The first figure of the probe is enough for an estimate; one that gave way goes on here for the rest.
     """
-    measured = _estimated(recipe, fingerprint)
+    measured = cache.estimated(recipe, fingerprint)
     if measured is None:
         st.fragment(_wait_for_probe, run_every=PROBE_POLL_SECONDS)(recipe, fingerprint)
         return
@@ -87,17 +87,12 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
     st.caption(f"Takes about **{duration(measured.seconds)}**{where}, judging by {measured.source}.")
 
 
-def _estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
-    data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
-    return estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test))
-
-
 def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
-    if _estimated(recipe, fingerprint):
+    if cache.estimated(recipe, fingerprint):
         st.rerun()
     if error := probe_error(cache.store()):
         st.caption(escaped(f"How long it takes is not known: {error}"))
-    elif cache.store().queue():
+    elif cache.store().queue(most=1):
         st.caption("How long it takes is measured when nothing is being trained.")
     else:
         launch.begin_probe(cache.store())
@@ -108,7 +103,10 @@ def _view() -> None:
     """The run of the address, or else the newest one."""
     wanted = st.query_params.get("run")
     store = cache.store()
-    run = store.get(wanted) if wanted else next(iter(store.queue() or store.runs()), None)
+    if wanted:
+        run = store.get(wanted)
+    else:
+        run = next(iter(store.queue(most=1) or [row.run for row in cache.rows()[:1]]), None)
     if run is None:
         st.info(
             "Nothing was trained yet. Press **Start**: with the quick preset the first points appear "

@@ -16,7 +16,7 @@ class Local:
         self._launch(store)
 
     def wake(self, store: RunStore) -> None:
-        if store.queue() and not is_held(store.folder / LOCK_NAME):
+        if store.queue(most=1) and not is_held(store.folder / LOCK_NAME):
             self._launch(store)
 
     def _launch(self, store: RunStore) -> None:

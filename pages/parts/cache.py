@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from pathlib import Path
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from core import stats, sweep
 from core.config import Recipe
 from core.datasets import ImageData, source
 from core.errors import UserError
+from core.estimate import Estimate, estimate
 from core.history import History
 from core.index import Row, RunIndex
 from core.paths import runs_dir
@@ -26,8 +28,17 @@ def store() -> RunStore:
 
 
 def rows() -> list[Row]:
-    """Every run with its figures, newest first."""
-    return RunIndex(store()).rows()
+    """Every run as a table shows it, newest first; what is known of those that ended is not read again."""
+    lock, index = _index(str(runs_dir()))
+    with lock:
+        return index.rows()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the runs …")
+def _index(runs: str) -> tuple[threading.Lock, RunIndex]:
+    index = RunIndex(RunStore(Path(runs)))
+    index.rows()  # here, under the spinner: the first time takes longest
+    return threading.Lock(), index
 
 
 def images(dataset: str, image_size: int, fingerprint: str) -> ImageData:
@@ -71,6 +82,12 @@ def ready_fingerprint(recipe: Recipe) -> str:
     if found is None:
         raise UserError("The images of this data set are not prepared yet: prepare them first.")
     return found
+
+
+def estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
+    """How long one run of a recipe takes alone on this machine; None before anything was measured."""
+    data = images(recipe.dataset, recipe.image_size, fingerprint)
+    return estimate(store(), recipe, len(data.classes), len(data.train), len(data.test), rows())
 
 
 def study(of: Sweep) -> Study:

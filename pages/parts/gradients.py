@@ -1,5 +1,7 @@
 """The size of the gradients layer by layer: whether the first layers hear of the error at all."""
 
+from itertools import islice
+
 import numpy as np
 import streamlit as st
 
@@ -12,6 +14,7 @@ from pages.parts.words import percent
 
 HEIGHT_PX = 360
 MOST_OTHERS = 50
+MOST_READ = 200  # histories; older runs may have recorded no gradients
 
 
 def gradients(run: Run) -> None:
@@ -45,18 +48,24 @@ def gradients(run: Run) -> None:
 def _other(run: Run) -> Run | None:
     """A run with the same layers that a person wants to see beside this one."""
     recipe = run.spec.recipe
-    others = {
-        other.id: other
-        for other in cache.store().runs()
-        if other.id != run.id
-        and (other.spec.recipe.model, other.spec.recipe.depth) == (recipe.model, recipe.depth)
-        and any(epoch.gradients for epoch in cache.history(other.id).epochs)
-    }
+    alike = (
+        row.run
+        for row in cache.rows()
+        if row.epochs
+        and row.run.id != run.id
+        and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)
+    )
+    with_gradients = (
+        other
+        for other in islice(alike, MOST_READ)
+        if any(epoch.gradients for epoch in cache.history(other.id).epochs)
+    )
+    others = {other.id: other for other in islice(with_gradients, MOST_OTHERS)}
     if not others:
         return None
     chosen = st.selectbox(
         "Beside",
-        [None, *list(others)[:MOST_OTHERS]],
+        [None, *others],
         format_func=lambda run_id: _label(others[run_id]) if run_id else "nothing",
         key=f"gradients-beside-{run.id}",
         help="Another run of a network with the same layers, for instance the one without skip connections.",

@@ -12,6 +12,7 @@ from pages.parts.words import escaped, state_badge
 
 TICK_SECONDS = 2.0
 MOST_ROWS = 6  # a sweep has a page of its own
+MOST_READ = 100  # of the queue; a few of the first have ended, or are the one that the page shows already
 
 
 def queue(hidden: str = "") -> None:
@@ -25,7 +26,8 @@ def queue(hidden: str = "") -> None:
 
 
 def _waiting(hidden: str) -> list[Run]:
-    return [run for run in cache.store().queue() if run.id != hidden and run.state().active]
+    first = cache.store().queue(most=MOST_READ)
+    return [run for run in first if run.id != hidden and run.state().active]
 
 
 def _tick(hidden: str, was_waiting: bool) -> None:
@@ -54,5 +56,7 @@ def _draw(runs: list[Run]) -> None:
                 st.rerun()
     if len(runs) > MOST_ROWS:
         st.page_link(
-            "pages/seeds.py", label=f"and {len(runs) - MOST_ROWS} more: see Seeds", icon=":material/casino:"
+            "pages/seeds.py",
+            label=f"and {len(cache.store().queued_ids()) - MOST_ROWS:,} more: see Seeds",
+            icon=":material/casino:",
         )

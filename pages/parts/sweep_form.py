@@ -7,7 +7,6 @@ import streamlit as st
 from core import launch
 from core.config import Recipe, applying_fields
 from core.errors import UserError
-from core.estimate import estimate
 from core.machine import places_for, slots
 from core.sweep import parse_seeds, seeds_in_words
 from pages.parts import cache
@@ -102,6 +101,5 @@ def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> str:
 
 def run_seconds(recipe: Recipe, fingerprint: str) -> float | None:
     """How long one run takes alone; None before this machine was measured."""
-    data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
-    found = estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test))
+    found = cache.estimated(recipe, fingerprint)
     return found.seconds if found else None
