@@ -70,11 +70,11 @@ def verdict(answers: list[Rule], n: int) -> str:
     broken = [rule.title.lower() for rule in answers if rule.answer is Answer.broken]
     open_ones = [rule.title.lower() for rule in answers if rule.answer is Answer.open]
     if broken:
-        return f"Not robust by this rule, over {n} seeds: {' and '.join(broken)} exceeds what you allow."
+        return f"Not robust by this rule, over {n} seeds. Beyond what you allow: {', '.join(broken)}."
     if n < FEWEST_SEEDS or open_ones:
         why = " and ".join(open_ones) or "what fewer than 3 seeds show"
         return (
-            f"Not known yet whether it is robust: {why} may still come out either way; more seeds would tell."
+            f"Not known yet whether it is robust: {why} may still turn out either way; more seeds would tell."
         )
     return f"Robust by this rule, over {n} seeds, on these test images."
 

@@ -26,7 +26,7 @@ SORTS = {
 class Entry:
     """One sweep with its name and, where its test figures may be shown, what they are.
 
-    `classes` are names for the weakest class; `images` is how many test images there are.
+    `classes` are names for the weakest class.
     """
 
     name: str
@@ -34,7 +34,6 @@ class Entry:
     revealed: bool
     robustness: Robustness | None = None
     classes: tuple[str, ...] = ()
-    images: int = 0
 
 
 def accuracies(entry: Entry) -> np.ndarray:
@@ -102,13 +101,20 @@ def recipe_row(entry: Entry) -> dict[str, Any]:
     if figures:
         worst = int(np.argmin(figures.worst_recall))
         row |= {
-            "seed_sd": float(np.sqrt(figures.variance_distribution)) if figures.distinguishable else 0.0,
+            "seed_sd": _left_over(figures),
             "worst_class": _class_name(entry, figures.worst_class[worst]),
             "worst_recall": figures.worst_recall[worst],
             "churn": figures.churn,
-            "ensemble": figures.ensemble_accuracy,
+            "ensemble": figures.ensemble_accuracy if several else None,
         }
     return row
+
+
+def _left_over(figures: Robustness) -> float | None:
+    """The deviation that Jordan's split leaves to the recipe; 0 where it is not told from 0."""
+    if figures.variance_distribution is None:
+        return None
+    return float(np.sqrt(figures.variance_distribution)) if figures.distinguishable else 0.0
 
 
 def _seed_row(entry: Entry, seed: int, member: Row | None, outside: bool = False) -> dict[str, Any]:
@@ -117,6 +123,8 @@ def _seed_row(entry: Entry, seed: int, member: Row | None, outside: bool = False
     if member is not None:
         shown = member.test_accuracy if entry.revealed else member.validation_accuracy
     state = str(member.state) if member else "not started"
+    figures = entry.robustness if entry.revealed else None
+    images = figures.images if figures else 0
     row: dict[str, Any] = {
         "recipe": entry.name,
         "seed": str(seed),
@@ -124,11 +132,10 @@ def _seed_row(entry: Entry, seed: int, member: Row | None, outside: bool = False
         "n": None,
         "judged_on": "test" if entry.revealed else "validation",
         "mean": shown,
-        "mean_interval": wilson_interval(shown, entry.images) if shown is not None and entry.images else None,
+        "mean_interval": wilson_interval(shown, images) if shown is not None and images else None,
         "digest": entry.sweep.digest,
     }
-    figures = entry.robustness if entry.revealed and not outside else None
-    seeds = [row.run.spec.seed for row in entry.sweep.finished]
+    seeds = [] if outside else [row.run.spec.seed for row in entry.sweep.finished]
     if figures and seed in seeds:
         place = seeds.index(seed)
         row["worst_class"] = _class_name(entry, figures.worst_class[place])

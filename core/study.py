@@ -1,6 +1,6 @@
 """The finished runs of a sweep put together, image by image, on the test images that all of them saw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -99,34 +99,35 @@ def study(rows: list[Row]) -> Study:
 
 @dataclass(frozen=True)
 class Robustness:
-    """What a seed table tells of a sweep beside its accuracies; fractions, on these test images."""
+    """What a seed table tells of a sweep beside its accuracies; fractions, on these test images.
 
-    accuracies: list[float]
-    variance_total: float
-    variance_distribution: float
-    distinguishable: bool
+    `images` is how many there are. Below two seeds there is no variance and no disagreement: None.
+    """
+
+    images: int
     worst_class: list[int]
     worst_recall: list[float]
-    churn: float
     ensemble_accuracy: float
+    variance_total: float | None = None
+    variance_distribution: float | None = None
+    distinguishable: bool = False
+    churn: float | None = None
 
 
-def robustness(found: Study) -> Robustness | None:
-    """The figures of a table's row; None below two runs."""
-    if len(found.seeds) < 2:
-        return None
-    split = stats.variance_split(found.correct)
+def robustness(found: Study) -> Robustness:
+    """The figures of a table's row."""
     index, recall = stats.worst_class(found.recalls)
+    one = Robustness(len(found.labels), index.tolist(), recall.tolist(), found.ensemble_accuracy)
+    if len(found.seeds) < 2:
+        return one
+    split = stats.variance_split(found.correct)
     pairs = found.churn[np.triu_indices(len(found.seeds), 1)]
-    return Robustness(
-        found.accuracies.tolist(),
-        split.total,
-        split.distribution,
-        split.distinguishable,
-        index.tolist(),
-        recall.tolist(),
-        float(pairs.mean()),
-        found.ensemble_accuracy,
+    return replace(
+        one,
+        variance_total=split.total,
+        variance_distribution=split.distribution,
+        distinguishable=split.distinguishable,
+        churn=float(pairs.mean()),
     )
 
 
@@ -136,12 +137,12 @@ def kept_robustness(store: RunStore, sweep: Sweep) -> Robustness | None:
     if kept.get("runs") != stamp(sweep.finished):
         return None
     try:
-        return Robustness(**kept["figures"]) if kept["figures"] else None
+        return Robustness(**kept["figures"])
     except (KeyError, TypeError):
         return None
 
 
-def keep_robustness(store: RunStore, sweep: Sweep, found: Robustness | None) -> None:
+def keep_robustness(store: RunStore, sweep: Sweep, found: Robustness) -> None:
     """Remember the figures beside the plan, so that a page with many sweeps opens at once.
 
     Derived and disposable: where the folder can't be written to, they are worked out again next time.
@@ -149,9 +150,7 @@ def keep_robustness(store: RunStore, sweep: Sweep, found: Robustness | None) -> 
     path = _path(store, sweep)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(
-            path, {"runs": stamp(sweep.finished), "figures": vars(found) if found else None}, durable=False
-        )
+        write_json(path, {"runs": stamp(sweep.finished), "figures": vars(found)}, durable=False)
     except OSError:
         return
 

@@ -10,9 +10,9 @@ from core.index import RunIndex
 from core.naming import distinct_names
 from core.seed_table import SORTS, Entry, recipe_row, table
 from core.stats import mean_interval, sd_interval, wilson_interval
-from core.study import robustness, study
+from core.study import Robustness, robustness, study
 from core.sweep import settle_plan, sweeps
-from tests.test_study import LABELS, write
+from tests.test_study import write
 from tests.test_sweep import finish
 
 ACCURACIES = [0.70, 0.72, 0.72]
@@ -47,9 +47,11 @@ def test_row_of_a_recipe_holds_the_statistics_of_its_test_accuracies(sweep):
 
 
 def test_each_seed_stands_under_its_recipe_with_an_interval_over_images(sweep):
-    rows = table([Entry("a", sweep, revealed=True, images=1000)])
+    figures = Robustness(1000, [0, 1, 0], [0.5, 0.4, 0.6], 0.7)
+    rows = table([Entry("a", sweep, True, figures, ("cat", "dog"))])
     assert [row["seed"] for row in rows] == ["0–3", "0", "1", "2", "3"]
     assert rows[1]["mean_interval"] == pytest.approx(wilson_interval(0.69, 1000))
+    assert [row.get("worst_class") for row in rows[1:]] == ["cat", "dog", "cat", None]
     assert rows[4]["mean"] is None and rows[4]["state"] == "diverged"
 
 
@@ -58,7 +60,7 @@ def test_figures_over_images_reach_the_row(store, tiny_recipe):
         write(store.open(tiny_recipe, seed, "data")[0], [0, seed, 1, 1, 2, 0])
     (found,) = sweeps(store, RunIndex(store).rows())
     figures = robustness(study(found.finished))
-    entry = Entry("a", found, True, figures, ("x", "y", "z"), len(LABELS))
+    entry = Entry("a", found, True, figures, ("x", "y", "z"))
     row = recipe_row(entry)
     assert row["churn"] == pytest.approx(1 / 6) and row["ensemble"] == figures.ensemble_accuracy
     assert (row["worst_class"], row["worst_recall"]) == ("z", 0.5) or row["worst_recall"] == 0.5

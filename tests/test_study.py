@@ -118,8 +118,9 @@ def test_kept_figures_are_those_of_these_very_runs(store, sweep, tiny_recipe):
     assert kept_robustness(store, sweep) is None
 
 
-def test_robustness_needs_two_runs(sweep):
-    assert robustness(study(sweep.finished[:1])) is None
+def test_one_run_has_a_weakest_class_and_nothing_over_seeds(sweep):
+    alone = robustness(study(sweep.finished[:1]))
+    assert (alone.worst_recall, alone.churn, alone.variance_distribution) == ([0.5], None, None)
     figures = robustness(study(sweep.finished))
     assert figures.churn == pytest.approx(np.mean([1 / 6, 1 / 6, 0]))
-    assert figures.worst_recall == [0.5, 0.5, 0.5]
+    assert figures.worst_recall == [0.5, 0.5, 0.5] and figures.images == 6

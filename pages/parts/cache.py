@@ -15,7 +15,6 @@ from core.estimate import Estimate, estimate
 from core.history import History
 from core.index import Row, RunIndex
 from core.paths import runs_dir
-from core.predictions import read_predictions
 from core.stats import Comparison
 from core.store import RunStore
 from core.study import Study
@@ -126,17 +125,22 @@ def _compare(key: str, threshold: float, pair: _Rows) -> Comparison:
     return stats.compare(study(a).correct, study(b).correct, threshold)
 
 
-def judged_on(of: Sweep) -> tuple[tuple[str, ...], int]:
-    """Names of the classes and how many test images there are; none before a run has finished."""
-    if not of.finished:
-        return (), 0
-    started = history(of.finished[0].run.id).started
-    return tuple(started.classes if started else ()), _test_images(str(runs_dir()), of.finished[0].run.id)
+def judged_images(of: Sweep) -> ImageData:
+    """The data set that a sweep was judged on.
+
+    Raises:
+        UserError: it is gone, or other images are in its place.
+    """
+    recipe = of.recipe
+    if source(recipe.dataset, recipe.image_size).ready_fingerprint() != of.data_fingerprint:
+        raise UserError("The images of this data set have changed since these runs, so they can't be shown.")
+    return images(recipe.dataset, recipe.image_size, of.data_fingerprint)
 
 
-@st.cache_data(max_entries=5000, show_spinner=False)
-def _test_images(runs: str, run_id: str) -> int:
-    return len(read_predictions(RunStore(runs_dir()).get(run_id)).labels)
+def class_names(of: Sweep) -> tuple[str, ...]:
+    """Of a sweep with a finished run; none before."""
+    started = history(of.finished[0].run.id).started if of.finished else None
+    return tuple(started.classes) if started else ()
 
 
 @st.cache_resource(show_spinner=False)

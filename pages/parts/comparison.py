@@ -225,7 +225,7 @@ def _images(
         return
     pages = -(-len(order) // CARDS)
     page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key="seeds.images.page", width=160)
-    data = cache.images(one.sweep.recipe.dataset, one.sweep.recipe.image_size, one.sweep.data_fingerprint)
+    data = cache.judged_images(one.sweep)
     winners, losers = (answers_a, answers_b) if side.startswith("A") else (answers_b, answers_a)
     right = correct_a if side.startswith("A") else correct_b
     with st.container(horizontal=True):

@@ -49,10 +49,10 @@ def _cards(entry: Entry, indices: np.ndarray) -> None:
     if not len(indices):
         st.caption("There is none.")
         return
-    found, recipe = cache.study(entry.sweep), entry.sweep.recipe
+    found = cache.study(entry.sweep)
     pages = -(-len(indices) // CARDS)
     page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key="seeds.hard.page", width=160)
-    data = cache.images(recipe.dataset, recipe.image_size, entry.sweep.data_fingerprint)
+    data = cache.judged_images(entry.sweep)
     with st.container(horizontal=True):
         for index in indices[(page - 1) * CARDS : page * CARDS]:
             truth, answers = data.test.labels[index], found.answers[:, index]

@@ -13,7 +13,7 @@ from core.sweep import Sweep
 from core.tables import Column, render
 from pages.parts import cache
 
-BUDGET_SECONDS = 0.7
+BUDGET_SECONDS = 0.5
 """So long a page may work out figures before it shows what it has; the rest follows by itself."""
 MOST_RECIPES = 100
 ROW_PX, MOST_ROWS = 35, 14
@@ -30,15 +30,14 @@ def entries(sweeps: list[Sweep], names: list[str], revealed: list[bool]) -> tupl
     """What the table needs of each sweep; and of how many the figures are still to be worked out."""
     deadline, pending, found = time.monotonic() + BUDGET_SECONDS, 0, []
     for sweep, name, shown in zip(sweeps, names, revealed, strict=True):
-        figures = None
-        if shown and len(sweep.finished) > 1:
-            figures = study.kept_robustness(cache.store(), sweep)
-            if figures is None and time.monotonic() < deadline:
+        figures = study.kept_robustness(cache.store(), sweep) if shown else None
+        if shown and sweep.finished and figures is None:
+            if time.monotonic() < deadline:
                 figures = study.robustness(cache.study(sweep))
                 study.keep_robustness(cache.store(), sweep, figures)
-            pending += figures is None
-        classes, images = cache.judged_on(sweep)
-        found.append(Entry(name, sweep, shown, figures, classes, images if shown else 0))
+            else:
+                pending += 1
+        found.append(Entry(name, sweep, shown, figures, cache.class_names(sweep) if shown else ()))
     return found, pending
 
 
@@ -53,6 +52,7 @@ def seed_table(shown: list[Entry], pending: int) -> None:
         hide_index=True,
         height=38 + ROW_PX * min(len(rows), MOST_ROWS),
         column_config=_column_config(),
+        placeholder="",
         alt="Seed table: a row for each recipe, and one for each of its seeds",
     )
     if len(shown) > MOST_RECIPES:

@@ -88,7 +88,8 @@ def _buttons(sweep: Sweep) -> None:
         st.rerun()
     if waiting or missing:
         hint = "Each run goes on after its last whole epoch."
-        if st.button("Go on", key=f"resume-{key}", icon=":material/play_arrow:", help=hint):
+        label = "Go on" if waiting else "Start the missing seeds"
+        if st.button(label, key=f"resume-{key}", icon=":material/play_arrow:", help=hint):
             if sweep.plan:
                 start_sweep(store, sweep.recipe, list(sweep.runs), cache.rows())
             else:
