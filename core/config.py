@@ -110,6 +110,24 @@ class Recipe:
         step=0.05,
         applies=_has("dropout"),
     )
+    batch_norm: bool = _knob(
+        True,
+        "Batch normalisation",
+        "After the first and the fourth convolution, each channel is brought to mean 0 and deviation 1 over "
+        "the images of a step.",
+        "Model",
+        applies=_has("batch_norm"),
+        later=True,
+    )
+    hidden: bool = _knob(
+        True,
+        "Hidden layer",
+        "A layer of 512 features, times the width, between the convolutions and the answer. Without it and "
+        "without batch normalisation and dropout, the improved network is the baseline.",
+        "Model",
+        applies=_has("hidden"),
+        later=True,
+    )
     depth: int = _knob(
         20,
         "Depth",
@@ -530,11 +548,11 @@ def in_words(recipe: Recipe) -> str:
     ]
     applying = applying_fields(recipe)
     depth = [f"{recipe.depth} layers"] if "depth" in applying else []
-    plain = ["no skips"] if "skip" in applying and not recipe.skip else []
+    without = [words for name, words in _WITHOUT.items() if name in applying and not getattr(recipe, name)]
     parts = [
         f"{recipe.model} × {recipe.width:g}",
         *depth,
-        *plain,
+        *without,
         f"{_OPTIMIZER_TITLES[recipe.optimizer]} {recipe.learning_rate:g}",
         f"batch {recipe.batch_size}",
         "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
@@ -553,6 +571,7 @@ def _held(recipe: Recipe) -> list[str]:
     return ["seed varies " + (" and ".join(name for name, varies in sources.items() if varies) or "nothing")]
 
 
+_WITHOUT = {"skip": "no skips", "batch_norm": "no batch normalisation", "hidden": "no hidden layer"}
 _OPTIMIZER_TITLES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 

@@ -55,10 +55,13 @@ class _Stack:
     def global_pool(self, kind: str) -> None:
         self._add("", f"{kind} over all pixels", self.shape[:1])
 
-    def linear(self, name: str, features: int, bias: bool = True) -> None:
+    def flatten(self) -> None:
         if len(self.shape) > 1:
             channels, height, width = self.shape
             self._add("", "flatten", (channels * height * width,))
+
+    def linear(self, name: str, features: int, bias: bool = True) -> None:
+        self.flatten()
         weights = self.shape[0] * features
         self._add(name, "fully connected", (features,), weights + (features if bias else 0), weights)
 
@@ -76,14 +79,24 @@ def baseline(classes: int, image_size: int, width: float, activation: str) -> li
     return stack.layers
 
 
-def improved(classes: int, image_size: int, width: float, activation: str, dropout: float) -> list[Layer]:
-    """The report's improved network; see `core.models.improved.Improved`."""
+def improved(
+    classes: int,
+    image_size: int,
+    width: float,
+    activation: str,
+    dropout: float,
+    batch_norm: bool,
+    hidden: bool,
+) -> list[Layer]:
+    """The report's improved network, or what is left without its additions; see `core.models.improved`."""
     stack = _Stack(3, image_size)
-    _report_convolutions(stack, width, activation, normalised=(1, 4))
-    stack.linear("fc1", scaled(512, width))
-    stack.activation(activation)
+    _report_convolutions(stack, width, activation, normalised=(1, 4) if batch_norm else ())
+    stack.flatten()
+    if hidden:
+        stack.linear("fc1", scaled(512, width))
+        stack.activation(activation)
     stack._add("", f"dropout {dropout:g}", stack.shape)
-    stack.linear("fc2", classes)
+    stack.linear("fc2" if hidden else "fc1", classes)
     return stack.layers
 
 

@@ -86,6 +86,8 @@ def test_digest_covers_every_field_that_changes_the_result():
         "vary_order": False,
         "vary_augmentation": False,
         "vary_split": False,
+        "batch_norm": False,
+        "hidden": False,
     }
     assert {*changed, "dataset", "log_every"} == {*KNOBS}
     everything_on = Recipe(dataset="folder:x", model="improved", schedule="plateau")
@@ -155,3 +157,8 @@ def test_preset_is_told_in_words(name):
     recipe = PRESETS[name].recipe
     assert recipe.model in in_words(recipe) and str(recipe.epochs) in in_words(recipe)
     assert "model" in applying_fields(recipe)
+
+
+def test_what_a_network_lacks_is_told_in_words():
+    assert "no hidden layer" in in_words(Recipe(model="improved", hidden=False))
+    assert "no hidden layer" not in in_words(Recipe(model="baseline", hidden=False))

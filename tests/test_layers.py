@@ -15,9 +15,9 @@ LAYERS = (
         "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming",
     ),
     ("values", "pictures models datasets"),
-    # Pure like the values, but it may use scipy, for quantiles and tests. A layer of its own, which no
+    # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
     # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
-    ("statistics", "stats robustness"),
+    ("statistics", "stats robustness ladder lesson"),
     ("records", "history store estimate index sweep forecast predictions study seed_table"),
     ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
     ("pictures", "figures seed_figures seed_traces"),

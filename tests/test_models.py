@@ -52,10 +52,19 @@ def test_model_fits_one_batch(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("width", [0.03125, 0.125, 1.0])
 def test_layer_table_agrees_with_the_module(name, width):
+    agree(dataclasses.replace(small(name), width=width))
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("hidden", [True, False])
+def test_layer_table_agrees_with_the_improved_network_without_its_additions(batch_norm, hidden):
+    agree(small("improved", batch_norm=batch_norm, hidden=hidden))
+
+
+def agree(recipe):
     """Weights by counting them, shapes and multiply-adds by watching a forward pass."""
-    recipe = dataclasses.replace(small(name), width=width)
-    model = MODELS[name].build(recipe, 10).eval()
-    layers = MODELS[name].describe(recipe, 10)
+    model = MODELS[recipe.model].build(recipe, 10).eval()
+    layers = MODELS[recipe.model].describe(recipe, 10)
     shapes, work = [], []
 
     def watch(module, _, output):
@@ -154,3 +163,26 @@ def test_improved_is_the_reports():
     kinds = [type(module).__name__ for module in model.features]
     assert kinds[:3] == ["Conv2d", "BatchNorm2d", "ReLU"]
     assert kinds.count("BatchNorm2d") == 2 and kinds[-4:-1] == ["Conv2d", "BatchNorm2d", "ReLU"]
+
+
+def test_improved_network_without_its_additions_is_the_baseline():
+    bare = Recipe(model="improved", width=0.0625, dropout=0.0, batch_norm=False, hidden=False)
+    networks = []
+    for recipe in (bare, Recipe(width=0.0625)):
+        torch.manual_seed(3)
+        networks.append(MODELS[recipe.model].build(recipe, 10))
+    ours, theirs = (network.state_dict() for network in networks)
+    assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(*(network(images) for network in networks))
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_dropout_comes_before_the_last_layer(hidden):
+    model = MODELS["improved"].build(small("improved", hidden=hidden), 10)
+    seen = []
+    model.dropout.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    last = model.fc2 if hidden else model.fc1
+    last.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    model(torch.rand(2, 3, 32, 32))
+    assert seen[0] is seen[1]

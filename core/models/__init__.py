@@ -27,7 +27,7 @@ MODELS = {
             "The same convolutions with batch normalisation, a hidden layer and dropout.",
             "core.models.improved:Improved",
             "core.layers:improved",
-            fields=("width", "activation", "dropout"),
+            fields=("width", "activation", "dropout", "batch_norm", "hidden"),
             notes=(
                 "The report puts the pools after the first and third convolution. Then conv4 would see a "
                 "4 × 4 input under a 5 × 5 kernel, and the 1,152 features it names would not come out; with "
