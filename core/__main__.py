@@ -17,6 +17,7 @@ from core.datasets import DATASETS, ImageData, channel_statistics, source
 from core.errors import UserError
 from core.events import Finished
 from core.executors import take_back
+from core.index import RunIndex
 from core.machine import memory_gb
 from core.paths import ROOT, data_dir, runs_dir
 from core.presets import PRESETS
@@ -151,6 +152,7 @@ def doctor_command(options: argparse.Namespace) -> Outcome:
         "runs_folder": str(store.folder),
         "runs": {state: states.count(state) for state in sorted(set(states))},
         "damaged_runs": [str(path) for path in store.damaged()],
+        "index": RunIndex(store).examine(),
         "data_folder": str(data_dir()),
         "ready": {
             name: source(name).ready_fingerprint() is not None for name in DATASETS if name != "folder"
@@ -161,7 +163,9 @@ def doctor_command(options: argparse.Namespace) -> Outcome:
     }
     del result["data_fingerprint"]
     healthy = not result["damaged_runs"] and all(result["writable"].values())
-    lines = [f"{name.replace('_', ' '):16} {value}" for name, value in result.items()]
+    index = result["index"]
+    shown = {**result, "index": f"{index['state']}; {index['file']} may be deleted, it is made from the runs"}
+    lines = [f"{name.replace('_', ' '):16} {value}" for name, value in shown.items()]
     lines.append("Everything is in order." if healthy else "Something above needs attention.")
     return (0 if healthy else 1), result, "\n".join(lines)
 

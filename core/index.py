@@ -8,20 +8,18 @@ or of another version, is made anew; where it can't be written, the memory does 
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
-import sqlite3
 import time
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from core.config import Recipe
 from core.errors import UserError
 from core.events import Failed, Finished
 from core.history import read_history
+from core.index_file import IndexFile
 from core.store import FORMAT, RECIPES_KEPT, Run, RunSpec, RunState, RunStore, recipe_of
 
 INDEX_NAME = ".index.sqlite"
@@ -32,18 +30,10 @@ SETTLING_SECONDS = 2.0
 """A file that changed this lately may change again within one tick of the file system's clock, which
 may be as long, and look the same: it is read anew."""
 
-RETRY_SECONDS = 60.0
-"""After so long a file that could not be written is tried again; it may be locked, or the disk full."""
-
 _FILES = ("run.json", "events.jsonl", "looks.jsonl")
 
-_TABLES = (
-    "recipes (name TEXT PRIMARY KEY, text TEXT)",
-    "runs (id TEXT PRIMARY KEY, recipe TEXT, text TEXT, checksum INTEGER)",
-)
-
-# Of SQLite, by number as `sqlite3` names them: no such table, malformed, wrong type, no database.
-_DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_NOTADB}
+_CHANGING = (0, 0, 0)
+"""In place of the stamp of looks that are to be counted anew."""
 
 Stamp = tuple[int, int, int] | None
 """Inode, change time in nanoseconds and size of a file; None for no file. A change of content sets the
@@ -92,7 +82,7 @@ class RunIndex:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._file = _IndexFile(store.folder / INDEX_NAME)
+        self._file = IndexFile(store.folder / INDEX_NAME, VERSION)
         self._known: dict[str, _Entry] | None = None
         self._saved: dict[str, tuple[Stamp, Stamp, Stamp]] = {}
 
@@ -100,7 +90,7 @@ class RunIndex:
         """Every readable run, newest first, as `RunStore.runs` lists them."""
         if self._known is None:
             self._load()
-        known, settled, rows = self._known, {}, []
+        known, believed, rows = self._known, {}, []
         latest = time.time_ns() - int(SETTLING_SECONDS * 1e9)
         for run_id in self._store.ids():
             stamps = _stamps(self._store.folder, run_id)
@@ -108,11 +98,38 @@ class RunIndex:
             if entry is None:
                 continue
             rows.append(entry.row)
-            if all(stamp is None or stamp[1] < latest for stamp in stamps):
-                settled[run_id] = entry
-        self._known = settled
+            if kept := _believed(entry, latest):
+                believed[run_id] = kept
+        self._known = believed
         self._save()
         return sorted(rows, key=lambda row: row.run.spec.created, reverse=True)
+
+    def examine(self) -> dict[str, Any]:
+        """For the doctor: compare with the runs themselves, and make the file anew where it is wrong.
+
+        Returns:
+            The `file`, how many `runs` are known, and in what `state` the file was, in words.
+        """
+        rows = self.rows()
+        wrong = not all(map(self._agrees, self._known))
+        if wrong:
+            self._file.remove()
+            self._known = None
+            rows = self.rows()
+        if self._file.remade:
+            state = "was damaged or of another version: made anew"
+        elif self._saved.keys() == self._known.keys():
+            state = "in order"
+        else:
+            state = "in memory only: the file can't be written at the moment"
+        return {"file": str(self._file.path), "runs": len(rows), "state": state}
+
+    def _agrees(self, run_id: str) -> bool:
+        known = self._known[run_id]
+        fresh = _read(self._store, run_id, _stamps(self._store.folder, run_id))
+        if not known.over or fresh is None or fresh.stamps != known.stamps:  # on its way, or gone just now
+            return True
+        return _packed(run_id, fresh) == _packed(run_id, known)
 
     def _entry(self, run_id: str, stamps: tuple[Stamp, Stamp, Stamp], known: _Entry | None) -> _Entry | None:
         """What is known, as far as it still holds; None for a run that can't be read."""
@@ -135,7 +152,11 @@ class RunIndex:
         self._saved = {run_id: entry.stamps for run_id, entry in self._known.items()}
 
     def _save(self) -> None:
-        """Write what is new, drop what is gone."""
+        """Write what is new, drop what is gone; everything where somebody deleted the file."""
+        if self._file.blocked:
+            return
+        if not self._file.path.exists():
+            self._saved = {}
         changed = [
             (run_id, entry)
             for run_id, entry in self._known.items()
@@ -144,86 +165,6 @@ class RunIndex:
         gone = self._saved.keys() - self._known.keys()
         if (changed or gone) and self._file.write([_packed(*pair) for pair in changed], gone):
             self._saved = {run_id: entry.stamps for run_id, entry in self._known.items()}
-
-
-class _IndexFile:
-    """Texts by the id of their run in one SQLite file, with a checksum each; no method raises.
-
-    Runs of one recipe share its text. Opened for each use, so that a file that somebody deleted
-    meanwhile is not written to.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.remade = False  # what was there was damaged, or of another version
-        self._blocked_until = 0.0
-
-    def read(self) -> list[tuple[str, str, str]]:
-        """Every id with the texts of its recipe and its row; nothing where anything is wrong with the file."""
-        if not self.path.exists():
-            return []
-        try:
-            with contextlib.closing(self._connect()) as connection:
-                recipes = dict(connection.execute("SELECT name, text FROM recipes"))
-                rows = connection.execute("SELECT id, recipe, text, checksum FROM runs").fetchall()
-            sound = all(_name(text) == name for name, text in recipes.items())
-            if sound and all(_checksum(*row[:3]) == row[3] and row[1] in recipes for row in rows):
-                return [(run_id, recipes[name], text) for run_id, name, text, _ in rows]
-            self._remove()
-        except (sqlite3.Error, UnicodeError, TypeError, AttributeError) as error:  # also NULL for a text
-            self._after(error)
-        return []
-
-    def write(self, new: list[tuple[str, str, str]], gone: Iterable[str]) -> bool:
-        """Put and drop rows; False if that was not possible."""
-        if time.monotonic() < self._blocked_until:
-            return False
-        recipes = {recipe: _name(recipe) for recipe in {recipe for _, recipe, _ in new}}
-        rows = [(run_id, recipes[recipe], text) for run_id, recipe, text in new]
-        try:
-            with contextlib.closing(self._connect()) as connection, connection:
-                named = [(name, recipe) for recipe, name in recipes.items()]
-                connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named)
-                summed = [(*row, _checksum(*row)) for row in rows]
-                connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", summed)
-                connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
-        except sqlite3.Error as error:
-            self._after(error)
-            return False
-        return True
-
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file and its table; made anew where it has another version."""
-        connection = sqlite3.connect(self.path, timeout=0.5)
-        try:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == VERSION:
-                return connection
-            if version:
-                connection.close()
-                self._remove()
-                connection = sqlite3.connect(self.path, timeout=0.5)
-            for table in _TABLES:
-                connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _after(self, error: Exception) -> None:
-        """Remove a file that is damaged; let one alone that is busy, read-only or without room."""
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        if code in _DAMAGED:
-            self._remove()
-        else:
-            self._blocked_until = time.monotonic() + RETRY_SECONDS
-
-    def _remove(self) -> None:
-        self.remade = True
-        for end in ("", "-journal", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                Path(f"{self.path}{end}").unlink()
 
 
 def _stamps(folder: Path, run_id: str) -> tuple[Stamp, Stamp, Stamp]:
@@ -236,6 +177,17 @@ def _stamp(path: str) -> Stamp:
     except OSError:
         return None
     return status.st_ino, status.st_ctime_ns, status.st_size
+
+
+def _believed(entry: _Entry, latest: int) -> _Entry | None:
+    """An entry as far as it may be believed at the next call; None where the run has just changed.
+
+    Looks alone are counted anew: with `python -m core runs --json` all runs are looked at at once.
+    """
+    run, events, looks = entry.stamps
+    if run is None or run[1] >= latest or (events and events[1] >= latest):
+        return None
+    return replace(entry, stamps=(run, events, _CHANGING)) if looks and looks[1] >= latest else entry
 
 
 def _read(store: RunStore, run_id: str, stamps: tuple[Stamp, Stamp, Stamp]) -> _Entry | None:
@@ -283,12 +235,3 @@ def _unpacked(folder: Path, recipe: str, text: str) -> _Entry:
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _recipe_text(recipe: Recipe) -> str:
     return json.dumps(recipe.to_dict())
-
-
-def _name(recipe: str) -> str:
-    """What names a recipe's text, and proves that it is whole."""
-    return hashlib.sha256(recipe.encode()).hexdigest()[:32]
-
-
-def _checksum(*texts: str) -> int:
-    return zlib.crc32("".join(texts).encode())
