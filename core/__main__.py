@@ -142,8 +142,8 @@ def runs_command(options: argparse.Namespace) -> Outcome:
         return 0, [{**_summary(run, "command line"), "cached": True} for run in runs], ""
     lines = [f"{'id':32}  {'recipe':16} {'seed':>6} {'state':12} {'validation':>10}"]
     for run in runs:
-        epochs = run.history().epochs
-        accuracy = f"{epochs[-1].validation_accuracy:10.2%}" if epochs else f"{'–':>10}"
+        known = run.history().validation_accuracy
+        accuracy = f"{'–':>10}" if known is None else f"{known:10.2%}"
         lines.append(f"{run.id}  {run.spec.digest} {run.spec.seed:6} {run.state():12} {accuracy}")
     return 0, None, "\n".join(lines)
 
@@ -284,7 +284,7 @@ def _summary(run: Run, where: str) -> dict[str, Any]:
         "recipe": run.spec.digest,
         "seed": run.spec.seed,
         "device": history.started.passport["device"] if history.started else None,
-        "validation_accuracy": end.validation_accuracy if end else last and last.validation_accuracy,
+        "validation_accuracy": history.validation_accuracy,
         "test_accuracy": end.test_accuracy if end else None,
         "images_per_second": end.images_per_second if end else last and last.images_per_second,
         "seconds": sum(epoch.train_seconds for epoch in history.epochs),

@@ -75,17 +75,16 @@ def _choose() -> None:
 
 def _row(run: Run) -> dict[str, object]:
     history = cache.history(run.id)
-    last = history.epochs[-1] if history.epochs else None
     again = f", attempt {run.spec.attempt}" if run.spec.attempt > 1 else ""
     return {
         "state": str(run.state()),
-        "validation": last.validation_accuracy if last else None,
+        "validation": history.validation_accuracy,
         "recipe": in_words(run.spec.recipe) + again,
         "data set": dataset_title(run.spec.recipe.dataset),
         "seed": run.spec.seed,
         "test": _test_text(run),
         "looks": run.looks(),
-        "time": duration(sum(epoch.train_seconds for epoch in history.epochs)) if last else "",
+        "time": duration(sum(epoch.train_seconds for epoch in history.epochs)) if history.epochs else "",
         "started": ago(run.spec.created),
     }
 
