@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -31,10 +33,13 @@ def test_few_steps_are_looked_at_and_spread_over_the_epoch(steps):
         give_gradients(model, float(step + 1))
         norms.take()
     looks = len(norms._norms)
-    assert min(steps, SAMPLES) <= looks <= SAMPLES
-    one = (8**0.5) * 1.0
-    assert norms._norms[0][1].item() == pytest.approx(one)
-    assert norms._norms[-1][1].item() >= one * steps * 0.8 or steps < SAMPLES
+    assert looks == min(steps, SAMPLES)
+    one = 8**0.5  # the norm at step 1; at step n it is n times that
+    when = [taken[1].item() / one for taken in norms._norms]
+    assert when[0] == pytest.approx(1.0)
+    gaps = [later - earlier for earlier, later in pairwise(when)]
+    assert all(gap == pytest.approx(gaps[0], rel=1e-4) and gap >= 0.999 for gap in gaps)
+    assert when[-1] >= 0.8 * steps
 
 
 def test_layer_that_does_not_learn_is_left_out():
