@@ -133,8 +133,8 @@ def runs_command(options: argparse.Namespace) -> Outcome:
         return 0, [{**summary(run, "command line"), "cached": True} for run in runs], ""
     lines = [f"{'id':32}  {'recipe':16} {'seed':>6} {'state':12} {'validation':>10}"]
     for run in runs:
-        epochs = run.history().epochs
-        accuracy = f"{epochs[-1].validation_accuracy:10.2%}" if epochs else f"{'–':>10}"
+        known = run.history().validation_accuracy
+        accuracy = f"{'–':>10}" if known is None else f"{known:10.2%}"
         lines.append(f"{run.id}  {run.spec.digest} {run.spec.seed:6} {run.state():12} {accuracy}")
     return 0, None, "\n".join(lines)
 

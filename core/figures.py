@@ -95,23 +95,23 @@ def curve(
     return {"data": traces, "layout": layout}
 
 
-def gradient_norms(layers: Sequence[str], epochs: dict[str, dict[int, np.ndarray]]) -> Spec:
-    """How large the gradient of each layer was in some epochs, of one run or of two with the same layers.
+def gradient_sizes(layers: Sequence[str], epochs: dict[str, dict[int, np.ndarray]]) -> Spec:
+    """How large the gradients of each layer were in some epochs, of one run or of two with the same layers.
 
     Args:
         layers: names in the order of the network, from the image to the answer.
-        epochs: name of a run -> number of an epoch -> (layers,) L2 norms; the last epoch is drawn solid.
+        epochs: name of a run -> number of an epoch -> (layers,) root mean squares; the last epoch is drawn solid.
     """
     traces = []
     for (run, shown), colour in zip(epochs.items(), RECIPE_COLOURS, strict=False):
         dashes = ["dot", "dash", "solid"][-len(shown) :]
-        for (epoch, norms), dash in zip(shown.items(), dashes, strict=True):
+        for (epoch, sizes), dash in zip(shown.items(), dashes, strict=True):
             traces.append(
                 {
                     "type": "scatter",
                     "name": plain(f"{run}, epoch {epoch}" if len(epochs) > 1 else f"epoch {epoch}"),
                     "x": [plain(name) for name in layers],
-                    "y": np.where(norms > 0, norms, np.nan),
+                    "y": np.where(sizes > 0, sizes, np.nan),
                     "mode": "lines+markers",
                     "line": {"color": colour, "width": 2, "dash": dash},
                     "marker": {"size": 6},
@@ -122,7 +122,7 @@ def gradient_norms(layers: Sequence[str], epochs: dict[str, dict[int, np.ndarray
         "xaxis": {"type": "category", "title": {"text": "layer, from the image to the answer"}, "nticks": 24},
         "yaxis": {
             "type": "log",
-            "title": {"text": "size of the gradient (L2 norm)"},
+            "title": {"text": "typical gradient of a weight"},
             "exponentformat": "power",
             "dtick": 1,
         },

@@ -58,6 +58,16 @@ class History:
         other.steps, other.epochs = list(self.steps), list(self.epochs)
         return other
 
+    @property
+    def validation_accuracy(self) -> float | None:
+        """That of the weights which the run keeps; before its end, of its last epoch, None without any.
+
+        The last epoch of a finished run need not be the one whose weights it keeps (`Recipe.keep`).
+        """
+        if isinstance(self.end, Finished):
+            return self.end.validation_accuracy
+        return self.epochs[-1].validation_accuracy if self.epochs else None
+
     def _take(self, event: Event) -> None:
         if isinstance(event, Started):
             self.started, self.end = event, None

@@ -206,7 +206,7 @@ def _read(store: RunStore, run_id: str, stamps: tuple[Stamp, Stamp, Stamp]) -> _
         state=state,
         looks=run.looks(),
         epochs=len(history.epochs),
-        validation_accuracy=finished.validation_accuracy if finished else last and last.validation_accuracy,
+        validation_accuracy=history.validation_accuracy,
         test_accuracy=finished and finished.test_accuracy,
         train_seconds=sum(epoch.train_seconds for epoch in history.epochs),
         images_per_second=finished and finished.images_per_second,

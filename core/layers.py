@@ -4,6 +4,7 @@ One function a model, taking the same arguments as its class; a test compares ev
 with the real module, shape by shape and weight by weight.
 """
 
+import math
 from dataclasses import dataclass
 
 
@@ -161,6 +162,15 @@ def fast(classes: int, image_size: int, width: float, activation: str) -> list[L
 FAST_CHANNELS = (64, 256, 256)
 WHITENING_FILTERS = 24
 """Each of the 12 principal directions of a 2 × 2 patch of 3 channels, and its negative."""
+
+
+def matrix_sizes(layers: list[Layer]) -> list[int]:
+    """How many numbers each convolution and each fully connected layer multiplies with and learns, in order."""
+    return [
+        layer.multiply_adds // math.prod(layer.shape[1:])
+        for layer in layers
+        if layer.multiply_adds and not layer.kind.startswith("fixed")
+    ]
 
 
 def totals(layers: list[Layer]) -> tuple[int, int]:

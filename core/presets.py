@@ -79,7 +79,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "fast": Preset(
         "Fast",
-        "A network and a recipe made for speed: far more accurate than the report's with less arithmetic.",
+        "A network and a recipe made for speed: far more accurate than the report's, with about the arithmetic of "
+        "its baseline in all, and a fifteenth of its improved one's.",
         Recipe(
             dataset="cifar10",
             validation_share=0.1,

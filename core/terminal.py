@@ -129,7 +129,7 @@ def summary(run: Run, where: str) -> dict[str, Any]:
         "recipe": run.spec.digest,
         "seed": run.spec.seed,
         "device": history.started.passport["device"] if history.started else None,
-        "validation_accuracy": end.validation_accuracy if end else last and last.validation_accuracy,
+        "validation_accuracy": history.validation_accuracy,
         "test_accuracy": end.test_accuracy if end else None,
         "images_per_second": end.images_per_second if end else last and last.images_per_second,
         "seconds": sum(epoch.train_seconds for epoch in history.epochs),

@@ -68,7 +68,7 @@ def _start(recipe: Recipe, seed: int, again: bool) -> None:
 def _outcome(run: Run) -> str:
     if run.state() is RunState.DIVERGED:
         return "its loss became infinite or no number"
-    accuracy = cache.history(run.id).end.validation_accuracy
+    accuracy = cache.history(run.id).validation_accuracy
     return f"{percent(accuracy)} validation accuracy"
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Recipe
 from core.datasets import source
+from core.events import from_line, to_line
 from core.machine import gpus
 from core.paths import ROOT
 from core.store import Run, RunStore
@@ -61,6 +62,15 @@ def finished_run(store, _trained) -> Run:
 
     shutil.copytree(_trained, store.folder / _trained.name)
     return store.get(_trained.name)
+
+
+@pytest.fixture
+def kept_best(finished_run) -> Run:
+    """The finished run as if its last epoch were worse than the one whose weights it keeps."""
+    *lines, end = finished_run.events_path.read_text().splitlines(keepends=True)
+    worse = dataclasses.replace(from_line(lines[-1]), epoch=2, validation_accuracy=0.012)
+    finished_run.events_path.write_text("".join([*lines, to_line(worse), end]))
+    return finished_run
 
 
 @pytest.fixture

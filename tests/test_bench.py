@@ -12,6 +12,7 @@ from benchmarks import engine
 from benchmarks.tutorial import TutorialLoop
 from core.config import Recipe
 from core.device import choose_compute
+from core.gradients import GradientNorms
 
 FIGURES = (
     "improved_ratio",
@@ -38,7 +39,26 @@ def test_every_figure_comes_with_its_rounds(small):
     for name in FIGURES:
         assert result[name] > 0 and math.isfinite(result[name]), name
         assert len(result["samples"][name]) == (1 if name == "loop_overhead" else 2)
-    assert result["machine"]["torch"] == torch.__version__
+    assert result["machine"]["torch"] == torch.__version__ and result["machine"]["device"] == "cpu"
+    assert result["fast_batch"] == 64
+
+
+def test_benchmark_measures_both_sides_on_the_cpu(monkeypatch, capsys):
+    monkeypatch.setenv("TENFOLD_DEVICE", "cuda")
+    monkeypatch.setattr("sys.argv", ["engine", "--quick"])
+    monkeypatch.setattr(
+        engine, "measure", lambda form: {"device": choose_compute(engine.BASELINE).device.type}
+    )
+    engine.main()
+    assert json.loads(capsys.readouterr().out) == {"device": "cpu"}
+
+
+def test_empty_run_looks_at_gradients_like_a_real_one(small, monkeypatch):
+    taken = []
+    take = GradientNorms.take
+    monkeypatch.setattr(GradientNorms, "take", lambda norms: taken.append(take(norms)))
+    assert engine._empty_run(engine.random_images(4000), 0) > 0
+    assert len(taken) == 100  # every step of 3,200 images in batches of 32
 
 
 def test_command_line_prints_what_was_measured(monkeypatch, capsys):

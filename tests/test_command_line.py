@@ -56,6 +56,15 @@ def test_runs_lists_them_and_counts_the_look_at_test(capsys, store):
     assert trained["run"] in printed and f"{trained['test_accuracy']:.2%}" not in printed
 
 
+def test_accuracy_is_that_of_the_weights_that_are_kept(capsys, kept_best):
+    accuracy = kept_best.history().end.validation_accuracy
+    _, (run,), _ = call(capsys, "runs")
+    assert run["validation_accuracy"] == accuracy
+    assert main(["runs"]) == 0
+    printed = capsys.readouterr().out
+    assert f"{accuracy:.2%}" in printed and "1.20%" not in printed
+
+
 def test_doctor_finds_everything_in_order(capsys):
     status, result, _ = call(capsys, "doctor")
     assert status == 0 and result["device"] in ("cpu", "cuda", "mps") and result["ready"]["shapes"]

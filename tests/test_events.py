@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -69,6 +70,19 @@ def test_history_of_a_run_that_was_deleted_and_made_anew_starts_anew(tmp_path):
     other.replace(path)
     history.read_new()
     assert history.end is None and len(history.steps) == 1
+
+
+def test_validation_accuracy_is_that_of_the_weights_that_are_kept(tmp_path):
+    path = tmp_path / "events.jsonl"
+    worse = dataclasses.replace(EPOCH, epoch=2, step=250, validation_accuracy=0.2)
+    kept = dataclasses.replace(FINISHED, validation_accuracy=0.35, epoch=1)
+    history = History(path)
+    assert history.validation_accuracy is None
+    for event, accuracy in ((STARTED, None), (EPOCH, 0.35), (worse, 0.2), (kept, 0.35)):
+        with path.open("a") as file:
+            file.write(to_line(event))
+        history.read_new()
+        assert history.validation_accuracy == accuracy
 
 
 def test_log_keeps_test_figures_covered(tmp_path):

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional
 
 from core.config import Recipe
-from core.layers import totals
+from core.gradients import GradientNorms
+from core.layers import matrix_sizes, totals
 from core.models import MODELS
 
 NAMES = list(MODELS)
@@ -80,6 +81,8 @@ def agree(recipe):
     assert weights == sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     assert multiply_adds == sum(work)
     assert [layer.shape for layer in layers if layer.kind != "flatten"] == shapes
+    looked_at = GradientNorms(model, steps=1)._weights.values()
+    assert matrix_sizes(layers) == [weight.numel() for weight in looked_at]
 
 
 @pytest.mark.parametrize("depth", [8, 20, 56])

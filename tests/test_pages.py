@@ -220,8 +220,10 @@ def test_damaged_weights_are_not_given_away(app, finished_run):
 def test_gradients_of_each_layer_are_drawn(app, finished_run):
     app.session_state["runs.tab"] = "Gradients"
     visit(app, "pages/runs.py")
-    assert "How strongly each layer" in text(app)
-    assert any("Gradient norms of 5 layers" in str(chart.proto) for chart in app.get("bidi_component"))
+    assert "How strongly the weights of each layer" in text(app)
+    assert any(
+        "Typical gradients of a weight in 5 layers" in str(chart.proto) for chart in app.get("bidi_component")
+    )
 
 
 def test_gradients_of_two_networks_with_the_same_layers_are_drawn_together(
@@ -242,6 +244,47 @@ def test_gradients_of_two_networks_with_the_same_layers_are_drawn_together(
     box.set_value(runs[1].id).run()
     assert not app.exception
     assert any("the other, epoch 1" in str(chart.proto) for chart in app.get("bidi_component"))
+
+
+def test_layers_whose_weights_have_the_same_gradients_are_drawn_level(finished_run):
+    from core.layers import matrix_sizes
+    from core.models import MODELS
+    from pages.parts.gradients import _sizes
+
+    epoch = finished_run.history().epochs[-1]
+    weights = matrix_sizes(MODELS["baseline"].describe(finished_run.spec.recipe, 10))
+    assert len(weights) == len(epoch.gradients) and max(weights) > 10 * min(weights)
+    norms = {layer: 0.01 * number**0.5 for layer, number in zip(epoch.gradients, weights, strict=True)}
+    sizes = _sizes(finished_run, dataclasses.replace(epoch, gradients=norms))
+    np.testing.assert_allclose(sizes, 0.01)
+    silent = _sizes(finished_run, dataclasses.replace(epoch, gradients=norms | {next(iter(norms)): 0.0}))
+    assert np.isnan(silent[0]) and not np.isnan(silent[1:]).any()
+
+
+def test_only_as_many_histories_are_read_as_runs_are_offered_beside(
+    finished_run, store, tiny_recipe, monkeypatch
+):
+    from pages.parts import gradients
+
+    read = []
+    monkeypatch.setattr(gradients, "MOST_OTHERS", 3)
+    monkeypatch.setattr(
+        gradients.cache, "history", lambda run_id: read.append(run_id) or finished_run.history()
+    )
+    others = [store.open(tiny_recipe, seed, "data")[0].id for seed in range(6)]
+    deeper = store.open(dataclasses.replace(tiny_recipe, model="residual"), 1, "data")[0].id
+    candidates = [run.id for run in gradients._candidates(finished_run)]
+    assert len(candidates) == 3 and set(candidates) <= set(others)
+    assert read == candidates and deeper not in candidates
+
+
+def test_table_shows_the_accuracy_of_the_weights_that_are_kept(app, kept_best):
+    from pages.parts.gradients import _label
+
+    accuracy = kept_best.history().end.validation_accuracy
+    visit(app, "pages/runs.py")
+    assert list(app.dataframe[0].value["validation"]) == [accuracy]
+    assert f"{accuracy:.1%} validation accuracy" in _label(kept_best)
 
 
 def test_run_is_proven_by_a_button(app, finished_run, monkeypatch):

@@ -2,13 +2,17 @@
 
 import dataclasses
 import io
+import json
+import shlex
 
 import pytest
 import torch
 
 import core.pretrained
+from core.__main__ import _parser
 from core.errors import UserError
 from core.models import MODELS
+from core.presets import PRESETS
 from core.pretrained import FOLDER, cards
 from core.pretrained.export import export
 
@@ -82,6 +86,18 @@ def test_run_that_has_not_finished_is_not_shipped(queued_run):
         export(queued_run, "x", "quick", "shapes")
 
 
-def test_recipe_of_a_card_is_one_of_today():
-    for card in CARDS.values():
-        assert dataclasses.replace(card.recipe) == card.recipe
+@pytest.mark.parametrize("name", CARDS)
+def test_command_of_a_card_makes_its_recipe(name):
+    card = CARDS[name]
+    options = _parser().parse_args(shlex.split(card.command)[3:])
+    recipe = PRESETS[options.preset].recipe.changed(options.set)
+    assert dataclasses.replace(recipe, dataset=card.recipe.dataset) == card.recipe
+    assert options.seed == card.seed
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_field_of_a_card_is_read(name):
+    """A field that was renamed since would be dropped, or take its default, in silence."""
+    stored = json.loads(CARDS[name].path.with_suffix(".json").read_text())["recipe"]
+    read = CARDS[name].recipe.to_dict()
+    assert {field: read.get(field) for field in stored} == stored

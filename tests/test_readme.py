@@ -5,6 +5,7 @@ import re
 from core.config import KNOBS
 from core.datasets import DATASETS
 from core.executors import EXECUTORS
+from core.layers import totals
 from core.models import MODELS
 from core.paths import ROOT
 from core.presets import PRESETS
@@ -27,6 +28,26 @@ def test_every_table_entry_is_in_the_readme():
 def test_every_field_of_a_recipe_is_in_the_readme():
     for name in KNOBS:
         assert f"`{name}`" in README, name
+
+
+def test_arithmetic_of_fast_is_what_is_said_of_it():
+    def operations(name: str) -> float:
+        recipe = PRESETS[name].recipe
+        layers = MODELS[recipe.model].describe(recipe, 10)
+        images = 50_000 * (1 - recipe.validation_share) * recipe.epochs
+        return images * 2 * (3 * totals(layers)[1] - layers[0].multiply_adds) / 1e15
+
+    fast, baseline, improved = map(operations, ("fast", "report-baseline", "report-improved"))
+    assert (
+        f"{fast:.2f} · 10¹⁵ operations, the baseline {baseline:.2f} and the improved recipe {improved:.1f}"
+        in README
+    )
+    assert 14.5 < improved / fast < 15.5
+    works = [
+        totals(MODELS[m].describe(PRESETS[p].recipe, 10))[1]
+        for m, p in (("fast", "fast"), ("baseline", "report-baseline"))
+    ]
+    assert 0.08 < works[0] / works[1] < 0.12  # "a tenth for each image"
 
 
 def test_every_picture_and_file_of_the_readme_exists():

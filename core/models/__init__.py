@@ -51,7 +51,7 @@ MODELS = {
             "fast",
             "Fast CNN",
             "A computed first layer and six narrow convolutions: more accurate than the report's networks "
-            "with a tenth of their work.",
+            "with a tenth of their work for each image.",
             "core.models.fast:Fast",
             "core.layers:fast",
             notes=(

@@ -7,6 +7,9 @@ import streamlit as st
 
 from core import figures
 from core.config import in_words
+from core.events import EpochEnd
+from core.layers import matrix_sizes
+from core.models import MODELS
 from core.store import Run
 from pages.parts import cache
 from pages.parts.live_chart import live_chart
@@ -24,25 +27,39 @@ def gradients(run: Run) -> None:
         st.caption("Gradients are recorded at the end of each epoch.")
         return
     st.caption(
-        "How strongly each layer is told to change. Level: all layers learn alike. Falling towards the left: "
-        "the first layers hardly hear of the error. Rising: they are thrown about. Deep networks without skip "
-        "connections do one or the other."
+        "How strongly the weights of each layer are told to change, one weight with another. Level: all layers "
+        "hear of the error alike. Falling towards the left: the first layers hardly hear of it. Rising: they "
+        "are thrown about. Deep networks without skip connections do one or the other.",
+        help="The gradient of a weight says by how much the loss changes with it. Drawn is the root mean square "
+        "over all weights of a layer, so that a layer does not stand out by merely having many; averaged over "
+        "some steps of the epoch. Each line up is ten times as much.",
     )
     layers = list(epochs[-1].gradients)
     shown = {epoch.epoch: epoch for epoch in (epochs[0], epochs[len(epochs) // 2], epochs[-1])}
-    curves = {"this run": {number: _norms(epoch.gradients, layers) for number, epoch in shown.items()}}
+    curves = {"this run": {number: _sizes(run, epoch) for number, epoch in shown.items()}}
     other = _other(run)
     if other:
         last = next(epoch for epoch in reversed(cache.history(other.id).epochs) if epoch.gradients)
-        curves["the other"] = {last.epoch: _norms(last.gradients, layers)}
-    norms = curves["this run"][epochs[-1].epoch]
+        curves["the other"] = {last.epoch: _sizes(other, last)}
+    sizes = curves["this run"][epochs[-1].epoch]
     live_chart(
-        figures.gradient_norms(layers, curves),
+        figures.gradient_sizes(layers, curves),
         f"gradients-{run.id}",
         HEIGHT_PX,
-        f"Gradient norms of {len(layers)} layers: in the last epoch {norms[0]:.2g} in the first layer, "
-        f"{norms[-1]:.2g} in the last",
+        f"Typical gradients of a weight in {len(layers)} layers: in the last epoch {sizes[0]:.2g} in the first "
+        f"layer, {sizes[-1]:.2g} in the last",
     )
+
+
+def _sizes(run: Run, epoch: EpochEnd) -> np.ndarray:
+    """(layers,) root mean square of the gradient of each layer; NaN where it was 0.
+
+    A norm grows with the number of weights, by which layers differ a hundredfold.
+    """
+    recipe, classes = run.spec.recipe, cache.history(run.id).started.classes
+    weights = matrix_sizes(MODELS[recipe.model].describe(recipe, len(classes)))
+    norms = np.array([norm or np.nan for norm in epoch.gradients.values()], dtype=float)
+    return norms / np.sqrt(weights)
 
 
 def _other(run: Run) -> Run | None:
@@ -71,12 +88,3 @@ def _other(run: Run) -> Run | None:
         help="Another run of a network with the same layers, for instance the one without skip connections.",
     )
     return others.get(chosen)
-
-
-def _label(run: Run) -> str:
-    accuracy = cache.history(run.id).epochs[-1].validation_accuracy
-    return f"{in_words(run.spec.recipe)}, seed {run.spec.seed}: {percent(accuracy)} validation accuracy"
-
-
-def _norms(gradients: dict[str, float], layers: list[str]) -> np.ndarray:
-    return np.array([gradients.get(layer) or np.nan for layer in layers], dtype=float)
