@@ -188,8 +188,10 @@ def train(
         _adapt(learner, data)
     learner.last_sign = time.monotonic()  # across epochs: each of them may be shorter than the pause
     if recipe.compile and not learner.done(recipe):
-        images = data.normalise(scale(data.train_images[: recipe.batch_size]))
-        learner.compiled, learner.compile_seconds = compiled(learner.model, images, compute)
+        batches = _batch_of_each_size(data, recipe.batch_size)
+        learner.compiled, learner.compile_seconds = compiled(
+            learner.model, batches, learner.epoch + 1, compute
+        )
     while not learner.done(recipe):
         yield from _train_epoch(learner, data, recipe, seed, compute)
         learner.compile_seconds = 0.0
@@ -198,6 +200,13 @@ def train(
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """The last batch may be smaller; no image is left out."""
     return math.ceil(images / batch_size)
+
+
+def _batch_of_each_size(data: TrainingData, batch_size: int) -> list[Tensor]:
+    """Normalised images, as many as a batch has, and as many as the last one where that is smaller."""
+    n = len(data.train_labels)
+    sizes = dict.fromkeys((min(batch_size, n), n % batch_size or min(batch_size, n)))
+    return [data.normalise(scale(data.train_images[:size])) for size in sizes]
 
 
 def _adapt(learner: Learner, data: TrainingData) -> None:
