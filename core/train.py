@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from core.augment import Strengths, apply, draw
 from core.averaging import Average
+from core.checkpoints import state_sha256
 from core.compiling import compiled
 from core.config import Recipe
 from core.datasets import ImageData, normalisation
@@ -108,6 +109,11 @@ class Learner:
             self.average.model.load_state_dict(state["average"])
         for name in _PLAIN:
             setattr(self, name, state.get(name, getattr(self, name)))  # older checkpoints have fewer
+
+    def digests(self) -> tuple[str, str]:
+        """The SHA-256 of the weights and of the averaged ones, the latter empty where there are none."""
+        averaged = state_sha256(self.average.model.state_dict()) if self.average else ""
+        return state_sha256(self.model.state_dict()), averaged
 
     def chosen(self, recipe: Recipe) -> tuple[nn.Module, int]:
         """The network to keep, as the recipe says, and after which epoch it had these weights."""

@@ -23,7 +23,7 @@ LAYERS = (
     ("pictures", "figures"),
     (
         "processes",
-        "detached probe preparation proof prover pretrained worker runner launch executors classify __main__",
+        "detached probe preparation opening proof prover pretrained worker runner launch executors classify __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
