@@ -57,7 +57,7 @@ def load_checked(path: Path, digest: str) -> dict[str, Any] | None:
         return None
     if sha256(content) != digest:
         return None
-    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    return from_bytes(content)
 
 
 def sweep(folder: Path, epochs: list[EpochEnd]) -> None:
@@ -73,6 +73,11 @@ def to_bytes(state: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> dict[str, Any]:
+    """What `to_bytes` made a file of; nothing but tensors, numbers and texts is ever loaded."""
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
 
 
 def state_sha256(state: dict[str, torch.Tensor]) -> str:

@@ -67,7 +67,8 @@ class EpochEnd:
     `recall` is, for each class, the share of its validation images that were recognised (null without
     any), `answers` the share of all answers that named it. `gradients` maps each layer to the L2 norm
     of the gradient of its weights, a mean over some steps of the epoch. `weights_sha256` is that of the
-    network's state: two trainings that agree in it are at the same place, bit by bit.
+    network's state: two trainings that agree in it are at the same place, bit by bit. `averaged_sha256` is
+    that of the averaged weights, empty where the recipe has none and in records of older versions.
     """
 
     epoch: int
@@ -86,6 +87,7 @@ class EpochEnd:
     gradients: dict[str, float] = field(default_factory=dict)
     compile_seconds: float = 0.0
     weights_sha256: str = ""
+    averaged_sha256: str = ""
 
 
 @dataclass(frozen=True)

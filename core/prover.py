@@ -1,21 +1,19 @@
 """Trains the first epochs of a run again and compares: `python -m core.prover RUNS_FOLDER ID`."""
 
-import copy
 import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from core.checkpoints import state_sha256
-from core.datasets import source
-from core.device import choose_compute, passport, passport_changes, prepare_process
+from core.checkpoints import from_bytes, to_bytes
+from core.device import passport_changes
 from core.errors import UserError
 from core.events import EpochEnd
 from core.locks import FileLock
-from core.proof import Proof, epochs_to_repeat, write
-from core.store import Run, RunStore
-from core.train import make_learner, prepare_data, steps_per_epoch, train
+from core.opening import open_training
+from core.proof import STOP_MARK, Proof, epochs_to_repeat, write
+from core.store import Run, RunState, RunStore
+from core.train import Learner, steps_per_epoch, train
 
 WAIT_SECONDS = 1.0
 
@@ -28,6 +26,8 @@ def main(arguments: list[str]) -> int:
         return 0
     try:
         write(run, prove(run))
+    except _Stopped:
+        write(run, Proof(time.time(), running=False, stopped=True))
     except UserError as error:
         write(run, Proof(time.time(), running=False, error=str(error)))
         return 1
@@ -37,11 +37,14 @@ def main(arguments: list[str]) -> int:
         )
         write(run, Proof(time.time(), running=False, error=message))
         raise
+    finally:
+        lock.release()
     return 0
 
 
 def prove(run: Run) -> Proof:
-    """Repeat a run's first epochs from the beginning, and go on once more from the state after the first.
+    """Repeat a run's first epochs from the beginning, and go on once more from the state after the first,
+    read from the bytes of a checkpoint as after a crash.
 
     Raises:
         UserError: the run recorded no digests, or its images have changed.
@@ -59,59 +62,79 @@ def prove(run: Run) -> Proof:
     )
 
 
+class _Stopped(Exception):
+    """A person does not want to wait any longer."""
+
+
 class _Attempt:
-    """A run's images and recipe, ready to be trained again, and how far the proof is."""
+    """A run's training opened anew, and how far the proof is."""
 
     def __init__(self, run: Run, number: int) -> None:
-        self.run, self.recipe, self.seed = run, run.spec.recipe, run.spec.seed
+        self.run = run
         self.store = RunStore(run.folder.parent)
+        self.training = open_training(run, "it can't be repeated.")
         self.history = run.history()
-        prepare_process(self.recipe)
-        self.compute = choose_compute(self.recipe)
-        images = source(self.recipe.dataset, self.recipe.image_size).load()
-        if images.fingerprint != run.spec.data_fingerprint:
-            raise UserError("The images have changed since this run: it can't be repeated.")
-        self.classes = len(images.classes)
-        self.data = prepare_data(images, self.recipe, self.seed, self.compute)
-        steps = steps_per_epoch(len(self.data.train_labels), self.recipe.batch_size)
+        steps = steps_per_epoch(len(self.training.data.train_labels), run.spec.recipe.batch_size)
         self.proof = Proof(
             time.time(),
             total=steps * (number + (number > 1)),
             digest=self.history.epochs[number - 1].weights_sha256,
-            changes=passport_changes(
-                self.history.started.passport, passport(self.compute, images.fingerprint)
-            ),
+            changes=self._changes(),
         )
 
-    def repeat(self, state: dict[str, Any] | None, until: int) -> tuple[int, dict[str, Any]]:
+    def _changes(self) -> list[str]:
+        """Where machine and software are not the run's; here the code's own version counts, too."""
+        spec, papers = self.run.spec, self.training.passport()
+        changes = passport_changes(self.history.started.passport, papers, ("numpy", "commit"))
+        if spec.recipe.digest(spec.data_fingerprint) != spec.digest:
+            changes.append("training: this version gives other weights on purpose")
+        return changes
+
+    def repeat(self, state: bytes | None, until: int) -> tuple[int, bytes]:
         """Train from a state (None: the beginning) up to an epoch.
 
         Returns:
             The first epoch after which the weights are not the recorded ones, 0 for none; and the
-            state after the first epoch.
+            state after the first epoch, as a checkpoint holds it.
         """
-        images = len(self.data.train_labels)
-        learner = make_learner(self.recipe, self.classes, self.seed, self.compute, images)
+        spec, training, after_first = self.run.spec, self.training, b""
+        learner = training.new_learner()
         if state:
-            learner.load_state_dict(state)
+            learner.load_state_dict(from_bytes(state))
         begun_at, done_before = learner.step, self.proof.done
-        for event in train(learner, self.data, self.recipe, self.seed, self.compute):
+        for event in train(learner, training.data, spec.recipe, spec.seed, training.compute):
             self.proof = dataclasses.replace(self.proof, done=done_before + event.step - begun_at)
             self._give_way()
             write(self.run, self.proof)
             if isinstance(event, EpochEnd):
-                recorded = self.history.epochs[event.epoch - 1].weights_sha256
-                if state_sha256(learner.model.state_dict()) != recorded:
-                    return event.epoch, {}
+                if not self._as_recorded(event.epoch, learner):
+                    return event.epoch, b""
                 if event.epoch == 1:
-                    state = copy.deepcopy(learner.state_dict())
+                    after_first = to_bytes(learner.state_dict())
                 if event.epoch == until:
                     break
-        return 0, state or {}
+        return 0, after_first
+
+    def _as_recorded(self, epoch: int, learner: Learner) -> bool:
+        """Whether the weights are the recorded ones, and the averaged ones are; for the log, what they are."""
+        recorded = self.history.epochs[epoch - 1]
+        weights, averaged = learner.digests()
+        same = weights == recorded.weights_sha256 and recorded.averaged_sha256 in ("", averaged)
+        words = f"epoch {epoch}: weights {weights}" + (f", averaged {averaged}" if averaged else "")
+        then = ", ".join(filter(None, (recorded.weights_sha256, recorded.averaged_sha256)))
+        print(words, "as recorded" if same else f"where {then} was recorded", flush=True)
+        return same
 
     def _give_way(self) -> None:
-        """Wait while something is being trained: two trainings on the same cores both crawl."""
-        while self.store.queue(most=1):
+        """Wait while something is being trained: two trainings on the same cores both crawl.
+
+        A run that waits for room on the disk may do so for ever, and disturbs nobody.
+        """
+        while True:
+            if self.run.marked(STOP_MARK):
+                raise _Stopped
+            if not any(run.state() in (RunState.STARTING, RunState.RUNNING) for run in self.store.queue()):
+                return
             write(self.run, dataclasses.replace(self.proof, waiting=True))
             time.sleep(WAIT_SECONDS)
 

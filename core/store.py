@@ -8,6 +8,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         lock                held by the living worker  runner.json       launches, failure
         cancel, pause       markers: a person's wishes
         looks.jsonl         each time that test figures were looked at
+        proof.*             whether it can be repeated bit by bit (`core.proof`)
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
 """

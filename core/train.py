@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from core.augment import Strengths, apply, draw
 from core.averaging import Average
+from core.checkpoints import state_sha256
 from core.compiling import compiled
 from core.config import Recipe
 from core.datasets import ImageData, normalisation
@@ -109,6 +110,11 @@ class Learner:
         for name in _PLAIN:
             setattr(self, name, state.get(name, getattr(self, name)))  # older checkpoints have fewer
 
+    def digests(self) -> tuple[str, str]:
+        """The SHA-256 of the weights and of the averaged ones, the latter empty where there are none."""
+        averaged = state_sha256(self.average.model.state_dict()) if self.average else ""
+        return state_sha256(self.model.state_dict()), averaged
+
     def chosen(self, recipe: Recipe) -> tuple[nn.Module, int]:
         """The network to keep, as the recipe says, and after which epoch it had these weights."""
         if recipe.keep == "best" and self.best is not None:
@@ -190,8 +196,10 @@ def train(
         _adapt(learner, data)
     learner.last_sign = time.monotonic()  # across epochs: each of them may be shorter than the pause
     if recipe.compile and not learner.done(recipe):
-        images = data.normalise(scale(data.train_images[: recipe.batch_size]))
-        learner.compiled, learner.compile_seconds = compiled(learner.model, images, compute)
+        batches = _batch_of_each_size(data, recipe.batch_size)
+        learner.compiled, learner.compile_seconds = compiled(
+            learner.model, batches, learner.epoch + 1, compute
+        )
     while not learner.done(recipe):
         yield from _train_epoch(learner, data, recipe, seed, compute)
         learner.compile_seconds = 0.0
@@ -200,6 +208,13 @@ def train(
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """The last batch may be smaller; no image is left out."""
     return math.ceil(images / batch_size)
+
+
+def _batch_of_each_size(data: TrainingData, batch_size: int) -> list[Tensor]:
+    """Normalised images, as many as a batch has, and as many as the last one where that is smaller."""
+    n = len(data.train_labels)
+    sizes = dict.fromkeys((min(batch_size, n), n % batch_size or min(batch_size, n)))
+    return [data.normalise(scale(data.train_images[:size])) for size in sizes]
 
 
 def _adapt(learner: Learner, data: TrainingData) -> None:

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 from core import checkpoints
-from core.datasets import ImageData, source
-from core.device import Compute, choose_compute, passport, passport_changes, prepare_process
+from core.device import Compute, passport_changes
 from core.errors import UserError
 from core.evaluate import fit_temperature, logits, loss_and_accuracy
 from core.events import EpochEnd, Event, Failed, Finished, Progress, Started, to_line
 from core.history import History
 from core.locks import FileLock
+from core.opening import Load, load_images, open_training
 from core.paths import write_atomically, write_json
 from core.runner import WorkerExit
 from core.shift import run_after_run
@@ -37,8 +37,6 @@ from core.train import (
     Diverged,
     Learner,
     TrainingData,
-    make_learner,
-    prepare_data,
     steps_per_epoch,
     train,
 )
@@ -47,12 +45,6 @@ _NO_MEMORY = re.compile(r"(can.t|cannot) allocate memory|not enough memory|out o
 """What torch says on Linux, on other systems and on GPUs."""
 
 Listener = Callable[[Event], None]
-Load = Callable[[str, int], ImageData]
-
-
-def load_images(dataset: str, image_size: int) -> ImageData:
-    """The images that a recipe names, as they are now."""
-    return source(dataset, image_size).load()
 
 
 class Stopped(Exception):
@@ -147,13 +139,9 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
 def _events(run: Run, load: Load) -> Iterator[Event]:
     """The events of the whole run, from data to final figures; saves what each one speaks of."""
     recipe, seed = run.spec.recipe, run.spec.seed
-    prepare_process(recipe)
-    compute = choose_compute(recipe)
-    images = load(recipe.dataset, recipe.image_size)
-    if images.fingerprint != run.spec.data_fingerprint:
-        raise UserError("The images have changed since this run was asked for: start it anew from the form.")
-    data = prepare_data(images, recipe, seed, compute)
-    learner = make_learner(recipe, len(images.classes), seed, compute, len(data.train_labels))
+    training = open_training(run, "start it anew from the form.", load)
+    compute, images, data = training.compute, training.images, training.data
+    learner = training.new_learner()
     history = run.history()
     state = checkpoints.load_newest(run.folder, history.epochs)
     if state is not None:
@@ -162,7 +150,7 @@ def _events(run: Run, load: Load) -> Iterator[Event]:
     history.epochs = [epoch for epoch in history.epochs if epoch.epoch <= learner.epoch]
     checkpoints.sweep(run.folder, history.epochs)
     run.unmark("progress.json")  # it speaks of steps that were lost
-    papers = passport(compute, images.fingerprint)
+    papers = training.passport()
     yield Started(
         time.time(),
         learner.epoch,
@@ -179,8 +167,10 @@ def _events(run: Run, load: Load) -> Iterator[Event]:
     for event in train(learner, data, recipe, seed, compute):
         if isinstance(event, EpochEnd):
             name, digest = checkpoints.save(run.folder, event.epoch, learner.state_dict())
-            weights = checkpoints.state_sha256(learner.model.state_dict())
-            event = dataclasses.replace(event, checkpoint=name, sha256=digest, weights_sha256=weights)
+            weights, averaged = learner.digests()
+            event = dataclasses.replace(
+                event, checkpoint=name, sha256=digest, weights_sha256=weights, averaged_sha256=averaged
+            )
             history.epochs.append(event)
             yield event
             checkpoints.sweep(run.folder, history.epochs)

@@ -23,7 +23,7 @@ LAYERS = (
     ("pictures", "figures seed_figures seed_traces"),
     (
         "processes",
-        "detached probe preparation proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
+        "detached probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}

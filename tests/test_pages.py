@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -296,6 +297,34 @@ def test_run_is_proven_by_a_button(app, finished_run, monkeypatch):
     app.button(key=f"prove-{finished_run.id}").click().run()
     assert not app.exception
     assert "Proven just now" in text(app) and "bit by bit" in text(app)
+
+
+def test_proof_tells_its_length_and_can_be_stopped(app, finished_run):
+    from core import proof
+
+    app.session_state["runs.tab"] = "Passport"
+    visit(app, "pages/runs.py")
+    assert "Takes about" in text(app)
+    proof.write(finished_run, proof.Proof(time.time()))
+    app.run()
+    app.button(key=f"stop-proof-{finished_run.id}").click().run()
+    assert not app.exception
+    assert finished_run.marked(proof.STOP_MARK) and "Stopping" in text(app)
+    proof.write(finished_run, proof.Proof(time.time(), running=False, stopped=True))
+    app.run()
+    assert "Stopped just now" in text(app) and "Prove it" in [button.label for button in app.button]
+
+
+def test_proof_of_a_run_without_the_promise_blames_nobody(app, finished_run):
+    from core import proof
+    from pages.parts.proof import _reason
+
+    found = proof.Proof(time.time(), running=False, differs=1)
+    recipe = finished_run.spec.recipe
+    assert "not deterministic" in _reason(found, recipe)
+    assert "Deterministic switched off" in _reason(found, dataclasses.replace(recipe, deterministic=False))
+    changed = dataclasses.replace(found, changes=["commit: a before, b now"])
+    assert "commit: a before, b now" in _reason(changed, recipe)
 
 
 def test_coach_speaks_on_the_page(app, store, tiny_recipe, shapes_fingerprint):

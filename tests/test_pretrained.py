@@ -81,6 +81,17 @@ def test_finished_run_becomes_a_card(finished_run, tmp_path, monkeypatch):
     assert finished_run.looks() == 1
 
 
+def test_card_names_the_data_set_of_the_run_whatever_its_title(finished_run, tmp_path, monkeypatch):
+    for module in ("core.pretrained", "core.pretrained.export"):
+        monkeypatch.setattr(f"{module}.FOLDER", tmp_path)
+    assert export(finished_run, "one", "quick", "CIFAR-10, says its title").recipe.dataset == "shapes"
+    assert export(finished_run, "two", "quick", "a copy", "cifar10").recipe.dataset == "cifar10"
+    recipe = dataclasses.replace(finished_run.spec.recipe, dataset="folder:/somewhere")
+    finished_run.spec = dataclasses.replace(finished_run.spec, recipe=recipe)
+    with pytest.raises(UserError, match="--dataset"):
+        export(finished_run, "three", "quick", "my own")
+
+
 def test_run_that_has_not_finished_is_not_shipped(queued_run):
     with pytest.raises(UserError, match="not finished"):
         export(queued_run, "x", "quick", "shapes")

@@ -424,16 +424,63 @@ def test_compiled_network_learns_the_same(data):
     assert compiled[-1].train_loss == pytest.approx(plain[-1].train_loss, rel=1e-3)
 
 
-def test_network_that_cannot_be_compiled_is_a_sentence(data, monkeypatch):
-    def fail(model):
+def test_compiled_training_resumes_bit_by_bit_and_with_the_same_code(data, monkeypatch):
+    """With a smaller last batch, and a first layer that stops learning at the epoch it goes on with.
+
+    What is translated is written down instead, shapes that are left open as "s": that takes seconds.
+    """
+    real, shapes = torch.compile, []
+
+    def write_down(graph, inputs):
+        sizes = [value.shape for value in inputs if torch.is_tensor(value) and value.shape[1:] == (3, 32, 32)]
+        shapes.append(str(*(size[0] for size in sizes)))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda model, **more: real(model, backend=write_down, **more))
+    recipe = dataclasses.replace(RECIPE, model="fast", compile=True, batch_size=100, epochs=4)
+    whole, _ = trained(data, recipe)
+    assert shapes == ["100", "60", "100", "60"]
+    half, _ = trained(data, recipe, stop_after=3)
+    shapes.clear()
+    rest, _ = trained(data, recipe, state=half.state_dict())
+    assert shapes == ["100", "60"]
+    assert digest(whole) == digest(rest)
+
+
+@pytest.mark.parametrize(
+    ("message", "ending"),
+    [
+        ("No working C++ compiler found", "switch Compile off, or install a C++ compiler such as g++."),
+        ("torch.compiler does not know this", "switch Compile off."),
+    ],
+)
+def test_network_that_cannot_be_compiled_is_a_sentence(data, monkeypatch, message, ending):
+    def fail(model, dynamic):
         def forward(images):
-            raise torch._dynamo.exc.TorchDynamoException("no compiler")
+            raise torch._dynamo.exc.TorchDynamoException(message)
 
         return forward
 
     monkeypatch.setattr(torch, "compile", fail)
-    with pytest.raises(UserError, match="switch Compile off"):
+    with pytest.raises(UserError) as error:
         trained(data, dataclasses.replace(RECIPE, compile=True))
+    assert str(error.value).endswith(ending)
+
+
+def test_fault_that_is_not_the_compilers_keeps_its_name(data, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trained(data, dataclasses.replace(RECIPE, compile=True))
+
+
+def test_compiled_network_is_tried_with_every_size_of_batch(data):
+    recipe = dataclasses.replace(RECIPE, batch_size=100)
+    prepared = prepare_data(data, recipe, 1, choose_compute(recipe))
+    for batch_size, sizes in ((100, [100, 60]), (32, [32]), (500, [160])):
+        assert [len(images) for images in core.train._batch_of_each_size(prepared, batch_size)] == sizes
 
 
 def test_tf32_is_refused_where_there_is_none():

@@ -1,5 +1,7 @@
 """Makes a shipped network of a finished run: `python -m core.pretrained.export RUN NAME --preset P --data TEXT`.
 
+A run on a folder of images needs `--dataset`, too: which data set they are a copy of.
+
 Rounds the weights to half precision, which halves the file, and measures again what is left of the
 accuracy: that counts as a look at the run's test figures.
 """
@@ -14,17 +16,16 @@ import torch
 
 from core.checkpoints import load_checked, sha256, to_bytes
 from core.config import differences
-from core.datasets import source
-from core.device import choose_compute, passport, prepare_process
+from core.datasets import DATASETS
 from core.errors import UserError
 from core.evaluate import fit_temperature, logits, loss_and_accuracy
 from core.events import Finished
 from core.models import MODELS
+from core.opening import open_training
 from core.paths import runs_dir, write_atomically, write_json
 from core.presets import PRESETS
 from core.pretrained import FOLDER, Card
 from core.store import Run, RunStore
-from core.train import prepare_data
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,9 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="of the files in core/pretrained/")
     parser.add_argument("--preset", required=True, choices=PRESETS, help="the run's, for its command")
     parser.add_argument("--data", required=True, help="in words, on which images it was trained")
+    named = [name for name in DATASETS if name != "folder"]
+    parser.add_argument("--dataset", choices=named, help="what the images are, where the run's are a folder")
     options = parser.parse_args(arguments)
     try:
-        card = export(RunStore(runs_dir()).get(options.run), options.name, options.preset, options.data)
+        run = RunStore(runs_dir()).get(options.run)
+        card = export(run, options.name, options.preset, options.data, options.dataset)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -43,13 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def export(run: Run, name: str, preset: str, data_title: str) -> Card:
+def export(run: Run, name: str, preset: str, data_title: str, dataset: str | None = None) -> Card:
     """Write the weights and their card.
 
+    Args:
+        dataset: the name that the card gives to the data set; the run's own unless that is a folder,
+            whose place is nobody else's business.
+
     Raises:
-        UserError: the run has not finished, its weights are damaged, or its images have changed.
+        UserError: the run has not finished, its weights are damaged, its images have changed, or they lie in
+            a folder and nobody said what they are.
     """
     recipe, history = run.spec.recipe, run.history()
+    dataset = dataset or recipe.dataset
+    if dataset.startswith("folder:"):
+        raise UserError("The images of this run lie in a folder: say with --dataset what they are.")
     end, started = history.end, history.started
     if not isinstance(end, Finished) or started is None:
         raise UserError("This run has not finished: there are no weights to ship.")
@@ -57,12 +69,8 @@ def export(run: Run, name: str, preset: str, data_title: str) -> Card:
     if state is None:
         raise UserError("The weights of this run are missing or damaged: train it again.")
     content = to_bytes({key: _rounded(value) for key, value in state.items()})
-    prepare_process(recipe)
-    compute = choose_compute(recipe)
-    images = source(recipe.dataset, recipe.image_size).load()
-    if images.fingerprint != run.spec.data_fingerprint:
-        raise UserError("The images have changed since this run: its accuracy can't be measured again.")
-    data = prepare_data(images, recipe, run.spec.seed, compute)
+    training = open_training(run, "its accuracy can't be measured again.")
+    compute, images, data = training.compute, training.images, training.data
     model = MODELS[recipe.model].build(recipe, len(images.classes))
     model.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     model = model.to(compute.device, memory_format=torch.channels_last)
@@ -73,7 +81,7 @@ def export(run: Run, name: str, preset: str, data_title: str) -> Card:
     card = Card(
         name,
         MODELS[recipe.model].title,
-        dataclasses.replace(recipe, dataset="cifar10" if data_title.startswith("CIFAR-10") else "shapes"),
+        dataclasses.replace(recipe, dataset=dataset),
         run.spec.seed,
         data_title,
         images.fingerprint,
@@ -88,7 +96,7 @@ def export(run: Run, name: str, preset: str, data_title: str) -> Card:
         len(history.epochs) * started.train_images,
         end.train_seconds,
         end.images_per_second,
-        {**started.passport, "rounded_with_torch": passport(compute, "")["torch"]},
+        {**started.passport, "rounded_with_torch": training.passport()["torch"]},
         sha256(content),
         _command(run, preset),
     )

@@ -88,3 +88,8 @@ def _other(run: Run) -> Run | None:
         help="Another run of a network with the same layers, for instance the one without skip connections.",
     )
     return others.get(chosen)
+
+
+def _label(run: Run) -> str:
+    accuracy = cache.history(run.id).validation_accuracy
+    return f"{in_words(run.spec.recipe)}, seed {run.spec.seed}: {percent(accuracy)} validation accuracy"

@@ -3,10 +3,11 @@
 import streamlit as st
 
 from core import proof
+from core.config import Recipe
 from core.store import Run
 from pages.parts import cache
 from pages.parts.frame import sentences
-from pages.parts.words import ago, escaped
+from pages.parts.words import ago, duration, escaped
 
 TICK_SECONDS = 1.0
 
@@ -31,8 +32,14 @@ def _draw(run: Run, found: proof.Proof | None) -> None:
         share = found.done / found.total if found.total else 0.0
         words = f"Training it again: {found.done:,} of {found.total:,} steps"
         st.progress(min(1.0, share), f"{words}, waiting for a training to end" if found.waiting else words)
+        if run.marked(proof.STOP_MARK):
+            st.caption("Stopping …")
+        elif st.button("Stop", key=f"stop-proof-{run.id}", icon=":material/stop:"):
+            proof.stop(run)
+            st.rerun()
         return
-    number = proof.epochs_to_repeat(cache.history(run.id).epochs)
+    epochs = cache.history(run.id).epochs
+    number = proof.epochs_to_repeat(epochs)
     hint = (
         "Trains this recipe with this seed again, in the background, for as many epochs as took a minute, and "
         "compares the SHA-256 of the weights after each; then goes on from the state after the first epoch, "
@@ -48,16 +55,21 @@ def _draw(run: Run, found: proof.Proof | None) -> None:
         st.caption("It can be proven when it has ended.")
     elif not number:
         st.caption("It recorded no weights to compare with.")
+    else:
+        st.caption(f"Takes about {duration(proof.expected_seconds(epochs))}.")
     if found:
-        _outcome(found)
+        _outcome(found, run.spec.recipe)
 
 
-def _outcome(found: proof.Proof) -> None:
+def _outcome(found: proof.Proof, recipe: Recipe) -> None:
     """What came out, in a sentence."""
     if found.error:
         st.error(escaped(found.error), icon=":material/error:")
         return
     when = ago(found.time)
+    if found.stopped:
+        st.caption(f"Stopped {when}, before anything came out.")
+        return
     if found.holds:
         epochs = "1 epoch" if found.repeated == 1 else f"{found.repeated} epochs"
         resumed = ", and so did going on from the state after the first" if found.resumed else ""
@@ -68,15 +80,16 @@ def _outcome(found: proof.Proof) -> None:
         )
         return
     where = f"after epoch {found.differs}" if found.differs else "after going on from the first epoch"
-    reasons = "; ".join(found.changes)
     st.warning(
-        escaped(
-            f"Tried {when}: {where} the weights were others than recorded. "
-            + (
-                f"Machine or software are not the run's ({reasons})."
-                if reasons
-                else "Machine and software are the run's, so something in this training is not deterministic."
-            )
-        ),
+        escaped(f"Tried {when}: {where} the weights were others than recorded. {_reason(found, recipe)}"),
         icon=":material/difference:",
     )
+
+
+def _reason(found: proof.Proof, recipe: Recipe) -> str:
+    """Why the weights were others, what is most likely first."""
+    if found.changes:
+        return f"Machine or software are not the run's ({'; '.join(found.changes)})."
+    if not recipe.deterministic:
+        return "Its recipe has Deterministic switched off, so nobody promised that they would be the same."
+    return "Machine and software are the run's, so something in this training is not deterministic."
