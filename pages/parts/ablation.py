@@ -134,9 +134,9 @@ def _steps(steps: list[ladder.Step], sweeps: list[Sweep | None]) -> None:
         if place in judged:
             c = judged[place]
             cells = [
-                f"{-100 * c.comparison.difference:+.2f}",
-                _turned(c.comparison.welch),
-                _turned(c.comparison.image_paired),
+                f"{100 * c.comparison.difference:+.2f}",
+                _ends(c.comparison.welch),
+                _ends(c.comparison.image_paired),
                 "–" if np.isnan(c.holm_p) else f"{c.holm_p:.3f}",
                 f"**{c.word}**",
             ]
@@ -148,6 +148,5 @@ def _steps(steps: list[ladder.Step], sweeps: list[Sweep | None]) -> None:
         )
 
 
-def _turned(interval: tuple[float, float] | None) -> str:
-    """Step before minus step, turned into what the step gains."""
-    return "–" if interval is None else f"{-100 * interval[1]:+.2f} to {-100 * interval[0]:+.2f}"
+def _ends(interval: tuple[float, float] | None) -> str:
+    return "–" if interval is None else f"{100 * interval[0]:+.2f} to {100 * interval[1]:+.2f}"

@@ -28,7 +28,7 @@ def lucky_seed(shown: list[Entry]) -> None:
     left, middle, right = wrapping_columns([2, 1, 1], "lesson")
     name = left.selectbox("Accuracies from", [*pools, "Simulated (no real runs)"], key="lesson.pool")
     if name in pools:
-        pool, told = accuracies(pools[name]), "drawn again and again from your own runs"
+        pool = accuracies(pools[name])
         pool_sd = 100 * float(pool.std(ddof=1))
         middle.metric("Their deviation", f"{pool_sd:.2f} points")
     else:
@@ -40,31 +40,31 @@ def lucky_seed(shown: list[Entry]) -> None:
             0.01,
             help="0.34 is the report's figure for its baseline over ten seeds.",
         )
-        pool, told = lesson.Simulated(REPORT_MEAN / 100, sd / 100), "simulated, normal: no real runs"
+        pool = lesson.Simulated(REPORT_MEAN / 100, sd / 100)
         pool_sd = sd
     lead = right.number_input(
         "A lead that looks good (points)", 0.01, 20.0, max(0.01, round(1.2 * pool_sd, 2)), 0.05
     )
     found = lesson.lesson(pool, draws=DRAWS, generator=np.random.default_rng(0))
     live_chart(
-        seed_figures.leads({one.n: one.leads for one in found.counts}, lead / 100),
+        seed_figures.leads(found.leads(), lead / 100),
         "lesson-leads",
         300,
         "How large a lead two equal recipes show with 1, 3 and 10 seeds each",
     )
-    st.caption(f"{DRAWS:,} comparisons of two equal recipes for each number of seeds; {told}.")
+    st.caption(f"{DRAWS:,} comparisons of two equal recipes for each number of seeds; {found.source}.")
     lines = [
         "| seeds each | typical lead | lead of at least that | called different by Welch's test |",
         "|---|---|---|---|",
     ]
-    for one in found.counts:
+    for one in found.by_n.values():
         alarms = (
             "one run each has no test"
             if np.isnan(one.welch_false_alarms)
             else f"{one.welch_false_alarms:.1%}"
         )
         lines.append(
-            f"| {one.n} | {100 * np.median(one.leads):.2f} points | {one.share_beyond(lead / 100):.0%} | {alarms} |"
+            f"| {one.n} | {100 * np.median(one.leads):.2f} points | {one.share(lead / 100):.0%} | {alarms} |"
         )
     st.markdown("\n".join(lines))
     _draw_again(pool)

@@ -190,10 +190,16 @@ def _downloads(rows: list[dict[str, Any]], shown: list[Entry]) -> None:
         for title, (kind, mime) in FILES.items():
             st.download_button(
                 title,
-                lambda kind=kind: render(rows, _columns(shown), caption, kind),
+                lambda kind=kind: _file(rows, shown, kind),
                 file_name=f"seed-table.{SUFFIX[kind]}",
                 mime=mime,
                 key=f"seeds.download.{kind}",
                 icon=":material/download:",
                 on_click="ignore",
             )
+
+
+def _file(rows: list[dict[str, Any]], shown: list[Entry], kind: str) -> str:
+    columns = _columns(shown)
+    whole = [{column.key: row.get(column.key) for column in columns} for row in rows]
+    return render(whole, columns, "Accuracy over seeds, on these images. Intervals: 95 %.", kind)
