@@ -16,6 +16,7 @@ from pages.parts.recipe_form import recipe_form
 from pages.parts.words import duration, escaped, percent
 
 PROBE_POLL_SECONDS = 2.0
+ROWS_SECONDS_OLD = 10.0  # good enough to tell how fast this machine is
 
 
 def main() -> None:
@@ -82,7 +83,14 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
 
 def _estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
     data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
-    return estimate(cache.store(), recipe, len(data.classes), len(data.train), len(data.test), cache.rows())
+    return estimate(
+        cache.store(),
+        recipe,
+        len(data.classes),
+        len(data.train),
+        len(data.test),
+        cache.rows(ROWS_SECONDS_OLD),
+    )
 
 
 def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
