@@ -198,7 +198,7 @@ def _read(store: RunStore, run_id: str, stamps: tuple[Stamp, Stamp, Stamp]) -> _
         return None
     state, over = run.state(), run.over
     history = read_history(run.events_path, with_steps=False)
-    end, last = history.end, history.epochs[-1] if history.epochs else None
+    end = history.end
     finished = end if isinstance(end, Finished) else None
     failed = end if isinstance(end, Failed) else None
     row = Row(

@@ -17,6 +17,7 @@ from pages.parts.sweep_form import sweep_form
 from pages.parts.words import duration, escaped, percent
 
 PROBE_POLL_SECONDS = 2.0
+ROWS_SECONDS_OLD = 10.0  # good enough to tell how fast this machine is
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def _other(run: Run) -> Run | None:
     recipe = run.spec.recipe
     alike = (
         row.run
-        for row in cache.rows()
+        for row in cache.rows(seconds_old=10.0)
         if row.epochs
         and row.run.id != run.id
         and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)

@@ -183,9 +183,6 @@ def _columns(shown: list[Entry]) -> list[Column]:
 def _downloads(rows: list[dict[str, Any]], shown: list[Entry]) -> None:
     if not rows:
         return
-    caption = (
-        "Accuracy over seeds; intervals hold with 95 % confidence. Recipes are judged on these images only."
-    )
     with st.container(horizontal=True, vertical_alignment="center"):
         for title, (kind, mime) in FILES.items():
             st.download_button(
