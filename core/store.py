@@ -194,6 +194,7 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._waiting: dict[str, tuple[tuple[int, int], Run]] = {}
 
     def runs(self) -> list[Run]:
         """Every readable run, newest first; damaged folders are left out (`damaged` lists them)."""
@@ -228,17 +229,25 @@ class RunStore:
         (self.folder / QUEUE / run.id).unlink(missing_ok=True)
 
     def queue(self) -> list[Run]:
-        """The runs that were asked for and have not ended, first come first."""
+        """The runs that were asked for and have not ended, first come first.
+
+        Asked for five times a second by the runner, so a run's record is parsed once.
+        """
         entries = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for entry in os.scandir(self.folder / QUEUE):
                 with contextlib.suppress(FileNotFoundError):  # taken out at this very moment
                     entries.append((entry.stat().st_mtime_ns, entry.name))
-        runs = []
+        runs, known, self._waiting = [], self._waiting, {}
         for _, name in sorted(entries):
-            run = self._read(self.folder / name) if _ID.fullmatch(name) else None
+            record = _signature(self.folder / name / "run.json")
+            before, run = known.get(name, (None, None))
+            if record is None or record != before:
+                run = self._read(self.folder / name) if _ID.fullmatch(name) else None
             if run:
                 runs.append(run)
+                if record:
+                    self._waiting[name] = record, run
             elif not (self.folder / name).exists():  # its folder was deleted
                 (self.folder / QUEUE / name).unlink(missing_ok=True)
         return runs
@@ -314,6 +323,15 @@ class RunStore:
             return Run(folder, RunSpec(**{**values, "recipe": Recipe.from_dict(values["recipe"])}))
         except (KeyError, TypeError, ValueError, UserError):
             return None
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _id_of(digest: str, seed: int, attempt: int) -> str:
