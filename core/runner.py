@@ -104,7 +104,7 @@ class Runner:
             ):  # its folder was deleted, or no log fits on the disk: tried again at the next tick
                 continue
             taken += places
-        return bool(self.store.queue())
+        return any(run.queued for run, _ in queue)  # those not let go just now
 
     def _let_go(self, run: Run) -> None:
         """Take a run out of the queue, unless a person said "go on" at this very moment."""

@@ -205,6 +205,7 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._waiting: dict[str, tuple[tuple[int, int], Run]] = {}
 
     def runs(self) -> list[Run]:
         """Every readable run, newest first; damaged folders are left out (`damaged` lists them)."""
@@ -248,14 +249,22 @@ class RunStore:
         return [name for _, name in sorted(entries)]
 
     def queue(self, most: int | None = None) -> list[Run]:
-        """The runs that were asked for and have not ended, first come first; the first `most` of them."""
-        runs: list[Run] = []
+        """The runs that were asked for and have not ended, first come first; the first `most` of them.
+
+        Asked for five times a second by the runner, so a run's record is parsed once.
+        """
+        runs, known, self._waiting = [], self._waiting, {}
         for name in self.queued_ids():
             if most is not None and len(runs) >= most:
                 break
-            run = self._read(self.folder / name) if _ID.fullmatch(name) else None
+            record = _signature(self.folder / name / "run.json")
+            before, run = known.get(name, (None, None))
+            if record is None or record != before:
+                run = self._read(self.folder / name) if _ID.fullmatch(name) else None
             if run:
                 runs.append(run)
+                if record:
+                    self._waiting[name] = record, run
             elif not (self.folder / name).exists():  # its folder was deleted
                 (self.folder / QUEUE / name).unlink(missing_ok=True)
         return runs
@@ -347,6 +356,15 @@ def recipe_of(text: str) -> Recipe:
         UserError: as `Recipe.from_dict`.
     """
     return Recipe.from_dict(json.loads(text))
+
+
+def _signature(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _id_of(digest: str, seed: int, attempt: int) -> str:
