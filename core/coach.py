@@ -54,6 +54,11 @@ def advise(
     return None
 
 
+def slower(recipe: Recipe) -> str:
+    """What to try where steps are far too long: a tenth of the rate."""
+    return f"try a learning rate of {recipe.learning_rate / 10:g}"
+
+
 def _diverging(
     recipe: Recipe, classes: Sequence[str], steps: Sequence[Step], epochs: Sequence[EpochEnd]
 ) -> str | None:
@@ -62,7 +67,7 @@ def _diverging(
         return (
             f"The training is diverging: its loss rose from {lowest.train_loss:.2f} in epoch {lowest.epoch} to "
             f"{last.train_loss:.2f} in epoch {last.epoch}, more than guessing would cost "
-            f"({math.log(len(classes)):.2f}); try a learning rate of {recipe.learning_rate / 10:g}."
+            f"({math.log(len(classes)):.2f}); {slower(recipe)}."
         )
     return None
 
@@ -79,7 +84,7 @@ def _collapse(
         return None  # most images may well be of this class
     return (
         f"The network has collapsed to one class: in epoch {last.epoch} it called {last.answers[favourite]:.0%} of "
-        f"the validation images “{classes[favourite]}”; try a learning rate of {recipe.learning_rate / 10:g}, or "
+        f"the validation images “{classes[favourite]}”; {slower(recipe)}, or "
         "more epochs if it is low already."
     )
 
