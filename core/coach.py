@@ -87,6 +87,11 @@ def advise(
     return None
 
 
+def slower(recipe: Recipe) -> str:
+    """What to try where steps are far too long: a tenth of the rate."""
+    return f"try a learning rate of {recipe.learning_rate / 10:g}"
+
+
 def _diverging(curves: Curves) -> str | None:
     lowest, last = min(curves.epochs, key=lambda epoch: epoch.train_loss), curves.last
     if last.train_loss <= ABOVE_GUESSING * max(curves.guessing, 2 * lowest.train_loss):
@@ -94,7 +99,7 @@ def _diverging(curves: Curves) -> str | None:
     return (
         f"The training is diverging: its loss rose from {lowest.train_loss:.2f} in epoch {lowest.epoch} to "
         f"{last.train_loss:.2f} in epoch {last.epoch}, more than guessing would cost "
-        f"({curves.guessing:.2f}); try a learning rate of {curves.recipe.learning_rate / 10:g}."
+        f"({curves.guessing:.2f}); {slower(curves.recipe)}."
     )
 
 

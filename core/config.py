@@ -2,6 +2,9 @@
 
 A hyperparameter is one field of `Recipe`. Its `Knob` says what it means and what it may be; the
 form, the command line, the check of a file and the table of runs all read it from there.
+
+Longer than other modules, as it is mostly the list of these fields, which nobody should have to look for
+in two places.
 """
 
 import dataclasses
@@ -18,7 +21,10 @@ from core.knobs import Knob, checked, log_ticks, parsed
 from core.models import MODELS
 
 TRAINING_VERSION = 1
-"""Raised with each change of the code that makes the same recipe and seed give other weights."""
+"""Raised with each change of the code that makes the same recipe and seed give other weights.
+
+A change that touches one network alone raises its `ModelSpec.training_version` instead.
+"""
 
 
 def _knob(default: Any, label: str, help: str, group: str, **more: Any) -> Any:
@@ -301,6 +307,14 @@ class Recipe:
         later=True,
     )
 
+    flip_test: bool = _knob(
+        False,
+        "Judge both sides",
+        "Validation and test images are judged as they are and mirrored, and the two answers averaged.",
+        "Learning",
+        later=True,
+    )
+
     # Augmentation
     flip: bool = _knob(
         False, "Flip", "Each training image is mirrored left to right with probability 0.5.", "Augmentation"
@@ -382,14 +396,6 @@ class Recipe:
         unit="px",
     )
 
-    flip_test: bool = _knob(
-        False,
-        "Judge both sides",
-        "Validation and test images are judged as they are and mirrored, and the two answers averaged.",
-        "Augmentation",
-        later=True,
-    )
-
     # What another seed changes; held fixed, it is the same for all seeds of the recipe
     vary_weights: bool = _knob(
         True,
@@ -425,8 +431,9 @@ class Recipe:
     precision: str = _knob(
         "auto",
         "Precision",
-        "The number format of the arithmetic. bf16 is at least twice as fast as fp32 where the hardware "
-        "has it; auto takes it there. tf32, fp32 with shorter products, is for NVIDIA GPUs.",
+        "The number format of the arithmetic. bf16 is up to twice as fast as fp32 where the hardware has it; "
+        "auto takes it there. tf32 keeps numbers in fp32 and multiplies them rounded to 10 bits after the "
+        "point, on NVIDIA GPUs from Ampere on.",
         "Machine",
         choices=("auto", "fp32", "bf16", "tf32"),
     )
@@ -521,6 +528,8 @@ class Recipe:
         }
         del values["dataset"]
         whole = {"version": TRAINING_VERSION, "data": data_fingerprint, **values}
+        if MODELS[self.model].training_version > 1:
+            whole["model_version"] = MODELS[self.model].training_version
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 

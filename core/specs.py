@@ -22,6 +22,8 @@ class ModelSpec:
 
     `target` is its class, called with `classes`, `image_size` and the recipe fields named in
     `fields`. `layers` is a function in `core.layers` that takes the same and needs no torch.
+    `training_version` is raised with each change that makes trainings of this network alone give other
+    weights, as `core.config.TRAINING_VERSION` is for all.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ModelSpec:
     fields: tuple[str, ...] = ("width", "activation")
     notes: tuple[str, ...] = ()  # where the report contradicts itself, and what is built instead
     smallest_px: int = 24
+    training_version: int = 1
 
     def arguments(self, recipe: Any, classes: int) -> dict[str, Any]:
         """Keyword arguments of the class and of the layer description for one recipe."""

@@ -3,6 +3,9 @@
 Everything random in an epoch is drawn from streams of (seed, epoch), so a training that goes on
 from the state at the end of an epoch repeats the undisturbed one bit by bit, and no generator's
 state needs saving.
+
+Longer than other modules so that all of it can be read in order: what a checkpoint holds, what an
+epoch does, what a step does.
 """
 
 import dataclasses
@@ -22,6 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from core.augment import Strengths, apply, draw
 from core.averaging import Average
 from core.checkpoints import state_sha256
+from core.coach import slower
 from core.compiling import compiled
 from core.config import Recipe
 from core.datasets import ImageData, normalisation
@@ -46,7 +50,7 @@ CHUNK = 1024
 """Images that are gathered, augmented and normalised together: many small batches cost more."""
 
 ADAPT_IMAGES = 2000
-"""So many of the first training images a network may compute a layer from."""
+"""So many of the training images a network may compute a layer from."""
 
 PROGRESS_SECONDS = 0.5
 
@@ -220,7 +224,11 @@ def _batch_of_each_size(data: TrainingData, batch_size: int) -> list[Tensor]:
 def _adapt(learner: Learner, data: TrainingData) -> None:
     """Let a network that computes a layer from training images do so."""
     if hasattr(learner.model, "adapt"):
-        learner.model.adapt(data.normalise(scale(data.train_images[:ADAPT_IMAGES])))
+        n = len(data.train_images)
+        count = min(n, ADAPT_IMAGES)
+        # Evenly spaced: the first images of a folder are all of its first class.
+        rows = torch.arange(count, device=data.train_images.device) * n // count
+        learner.model.adapt(data.normalise(scale(data.train_images[rows])))
         if learner.average:
             learner.average.model.load_state_dict(learner.model.state_dict())
 
@@ -368,6 +376,6 @@ def _finite(sums: _Sums, recipe: Recipe, step: int) -> tuple[float, float]:
 
 def _diverged(recipe: Recipe, step: int) -> Diverged:
     return Diverged(
-        f"The training or validation loss became infinite or no number by step {step}: try a learning rate of "
-        f"{recipe.learning_rate / 10:g} in place of {recipe.learning_rate:g}."
+        f"The training or validation loss became infinite or no number by step {step}: {slower(recipe)} "
+        f"in place of {recipe.learning_rate:g}."
     )

@@ -152,6 +152,21 @@ def test_every_field_can_be_explained():
         assert all(knob.low <= tick <= knob.high for tick in knob.ticks), name
 
 
+def test_judging_both_sides_is_no_augmentation():
+    assert "augmented" not in in_words(Recipe(flip_test=True))
+    assert "augmented" in in_words(Recipe(flip=True))
+
+
+def test_older_recipes_keep_their_name_and_the_fast_ones_that_train_otherwise_do_not():
+    """The names of the release before; `fast` gives other weights since."""
+    small = {"width": 0.03125, "epochs": 2, "batch_size": 32, "learning_rate": 0.02}
+    assert Recipe(**small).digest("x") == "b8a34eb8ec27c04d"
+    one_cycle = Recipe(**{**small, "epochs": 3}, schedule="one-cycle", warmup=0.3)
+    assert one_cycle.digest("x") == "91f28b12af87378e"
+    fast = Recipe(**{**small, "epochs": 5}, model="fast", schedule="one-cycle")
+    assert fast.digest("x") != "294083ca7bde91fe"
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_preset_is_told_in_words(name):
     recipe = PRESETS[name].recipe

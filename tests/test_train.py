@@ -155,6 +155,28 @@ def test_exploding_loss_has_a_name_and_advice(data, optimizer):
         assert math.isfinite(events[-1].train_loss)
 
 
+def test_first_layer_is_computed_from_images_of_all_classes(data, monkeypatch):
+    """Folders come sorted by class."""
+    monkeypatch.setattr(core.train, "ADAPT_IMAGES", 20)
+    order = np.argsort(data.train.labels, kind="stable")
+    sorted_by_class = dataclasses.replace(
+        data, train=Split(data.train.images[order], data.train.labels[order])
+    )
+    recipe = dataclasses.replace(RECIPE, model="fast")
+    compute = choose_compute(recipe)
+    learner, prepared = (
+        make_learner(recipe, 10, 1, compute, TRAIN_IMAGES),
+        prepare_data(sorted_by_class, recipe, 1, compute),
+    )
+    shown = []
+    monkeypatch.setattr(type(learner.model), "adapt", lambda self, images: shown.append(images))
+    core.train._adapt(learner, prepared)
+    every = prepared.normalise(prepared.train_images / 255)
+    rows = [(every == image).flatten(1).all(1).nonzero()[0, 0].item() for image in shown[0]]
+    assert rows == list(range(0, 160, 8))
+    assert set(prepared.train_labels[rows].tolist()) == set(range(10))
+
+
 def test_test_images_do_not_touch_training(data):
     other = dataclasses.replace(data, test=Split(data.test.images[::-1].copy(), data.test.labels.copy()))
     assert digest(trained(data, RECIPE)[0]) == digest(trained(other, RECIPE)[0])
@@ -262,6 +284,36 @@ def test_training_stops_early_when_validation_does_not_improve(overfitted):
     assert without_times(stopped) == without_times(events)[: len(stopped)]
     again, more = trained(data, stopping, state=learner.state_dict())
     assert more == [] and again.epoch == expected  # a resume after the stop trains no further
+
+
+def test_early_stop_counts_on_after_a_resume(overfitted):
+    """Resumed in the middle of its wait, it stops where the undisturbed training does."""
+    recipe, data, _ = overfitted
+    stopping = dataclasses.replace(recipe, early_stop=2)
+    whole, events = trained(data, stopping)
+    half, _ = trained(data, stopping, stop_after=whole.epoch - 1)
+    assert half.best_epoch == whole.epoch - 2, "one epoch of the wait was over"
+    state = torch.load(io.BytesIO(to_bytes(half.state_dict())), weights_only=True)
+    rest, more = trained(data, stopping, state=state)
+    assert rest.epoch == whole.epoch and digest(rest) == digest(whole)
+    last = [without_times([run[-1]]) for run in (events, more)]
+    assert last[0] == last[1]
+
+
+def test_plateau_counts_on_after_a_resume(overfitted):
+    """The epochs that it has waited, and the rate that it has come down to, are in the checkpoint."""
+    recipe, data, _ = overfitted
+    recipe = dataclasses.replace(recipe, schedule="plateau", plateau_patience=2, plateau_factor=0.1)
+    whole, events = trained(data, recipe)
+    rates = {event.epoch: event.learning_rate for event in events if isinstance(event, EpochEnd)}
+    first = next(epoch for epoch in rates if rates[epoch] < recipe.learning_rate)
+    for stop_after in (first - 2, first):  # in the middle of the wait, and after a fall
+        half, _ = trained(data, recipe, stop_after=stop_after)
+        state = torch.load(io.BytesIO(to_bytes(half.state_dict())), weights_only=True)
+        assert half.schedule.num_bad_epochs > 0 or stop_after == first
+        rest, more = trained(data, recipe, state=state)
+        assert digest(rest) == digest(whole)
+        assert {e.epoch: e.learning_rate for e in more if isinstance(e, EpochEnd)}.items() <= rates.items()
 
 
 def test_flip_alternates_between_epochs(data):

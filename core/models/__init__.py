@@ -37,7 +37,7 @@ MODELS = {
         ModelSpec(
             "residual",
             "Residual network",
-            "Blocks of two convolutions that add their input to their output, as deep as you like; without "
+            "Blocks of two convolutions that add their input to their output, 8 to 110 layers deep; without "
             "the additions, the plain network of the same depth.",
             "core.models.residual:Residual",
             "core.layers:residual",
@@ -58,6 +58,7 @@ MODELS = {
                 "After Keller Jordan's airbench94 (arXiv 2404.00498). The first layer whitens patches of 2 × 2 "
                 "pixels; it is computed from training images, and only its bias learns.",
             ),
+            training_version=2,  # 1: computed from the first images only, as if their mean were 0
         ),
     )
 }

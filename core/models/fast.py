@@ -69,7 +69,8 @@ class Fast(nn.Module):
         patches = images.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
         # In doubles on the CPU: the sign and order of eigenvectors must not depend on the device's rounding.
         patches = patches.cpu().double()
-        covariance = patches.T @ patches / len(patches)  # of means near 0: images are normalised
+        patches -= patches.mean(0)  # normalised images have means near 0, others have not
+        covariance = patches.T @ patches / len(patches)
         variances, directions = torch.linalg.eigh(covariance)
         filters = (directions / (variances + 5e-4).sqrt()).T.flip(0).view(12, 3, 2, 2)
         self.whiten.weight.copy_(torch.cat((filters, -filters)).to(self.whiten.weight))
