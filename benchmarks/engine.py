@@ -34,6 +34,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+import core.opening
 import core.train
 import core.worker
 from benchmarks.tutorial import TutorialLoop, loader
@@ -265,7 +266,7 @@ def _empty_run(data: ImageData, number: int) -> float:
         patch.object(core.train, "_step", no_step),
         patch.object(core.train, "logits", no_logits),
         patch.object(core.worker, "logits", no_logits),
-        patch.object(core.worker, "source", Images),
+        patch.object(core.opening, "source", Images),
     ):
         run, _ = RunStore(Path(folder)).open(recipe, number, data.fingerprint)
         ended = threading.Event()

@@ -71,11 +71,11 @@ def advise(
     """
     if not epochs or len(classes) < 2:
         return None
-    last, lower = epochs[-1], f"try a learning rate of {recipe.learning_rate / 10:g}"
+    last = epochs[-1]
     for name, loss in (("training", last.train_loss), ("validation", last.validation_loss)):
         if not math.isfinite(loss):
             evidence = f"the {name} loss of epoch {last.epoch} is infinite or no number at all"
-            return Advice("diverging", f"The training has diverged: {evidence}; {lower}.")
+            return Advice("diverging", f"The training has diverged: {evidence}; {slower(recipe)}.")
     steps = [step for step in steps if math.isfinite(step.loss)]
     epochs = [epoch for epoch in epochs if math.isfinite(epoch.train_loss + epoch.validation_loss)]
     images = math.inf if validation_images is None else validation_images
@@ -119,7 +119,7 @@ def _collapse(curves: Curves) -> str | None:
         f"without skip connections a network of {curves.recipe.depth} layers hardly learns: switch them on, or "
         "take fewer layers."
         if _deep_and_plain(curves.recipe)
-        else f"try a learning rate of {curves.recipe.learning_rate / 10:g}, or more epochs if it is low already."
+        else f"{slower(curves.recipe)}, or more epochs if it is low already."
     )
     return (
         f"The network has collapsed to one class: for {LASTING} epochs, in epoch {last.epoch} for "

@@ -1,7 +1,5 @@
 """The size of the gradients layer by layer: whether the first layers hear of the error at all."""
 
-from itertools import islice
-
 import numpy as np
 import streamlit as st
 
@@ -17,7 +15,6 @@ from pages.parts.words import percent
 
 HEIGHT_PX = 360
 MOST_OTHERS = 50
-MOST_READ = 200  # histories; older runs may have recorded no gradients
 
 
 def gradients(run: Run) -> None:
@@ -64,20 +61,7 @@ def _sizes(run: Run, epoch: EpochEnd) -> np.ndarray:
 
 def _other(run: Run) -> Run | None:
     """A run with the same layers that a person wants to see beside this one."""
-    recipe = run.spec.recipe
-    alike = (
-        row.run
-        for row in cache.rows(seconds_old=10.0)
-        if row.epochs
-        and row.run.id != run.id
-        and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)
-    )
-    with_gradients = (
-        other
-        for other in islice(alike, MOST_READ)
-        if any(epoch.gradients for epoch in cache.history(other.id).epochs)
-    )
-    others = {other.id: other for other in islice(with_gradients, MOST_OTHERS)}
+    others = {other.id: other for other in _candidates(run)}
     if not others:
         return None
     chosen = st.selectbox(
@@ -88,6 +72,22 @@ def _other(run: Run) -> Run | None:
         help="Another run of a network with the same layers, for instance the one without skip connections.",
     )
     return others.get(chosen)
+
+
+def _candidates(run: Run) -> list[Run]:
+    """The newest runs with the same layers, those of them that have gradients; few are read, however many there are."""
+    recipe = run.spec.recipe
+    alike = [
+        row.run
+        for row in cache.rows()
+        if row.run.id != run.id
+        and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)
+    ]
+    return [
+        other
+        for other in alike[:MOST_OTHERS]
+        if any(epoch.gradients for epoch in cache.history(other.id).epochs)
+    ]
 
 
 def _label(run: Run) -> str:
