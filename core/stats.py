@@ -899,9 +899,9 @@ def _too_few(c: Comparison, name_a: str, name_b: str, threshold: float) -> str:
 def _lead(c: Comparison, name_a: str, name_b: str) -> str:
     counts = f"{c.n_a} seeds each" if c.n_a == c.n_b else f"{c.n_a} seeds of {name_a} and {c.n_b} of {name_b}"
     if not c.difference:
-        return f"over {counts} their mean accuracies on these test images are equal"
+        return f"over {counts}, their mean accuracies on these test images are equal"
     leader, _ = _leader_first(c, name_a, name_b)
-    return f"over {counts} {leader} is {_points(c.difference)} points more accurate on these test images"
+    return f"over {counts}, {leader} is {_points(c.difference)} points more accurate on these test images"
 
 
 def _more(c: Comparison, enough: int, name_a: str, name_b: str) -> str:

@@ -4,19 +4,19 @@ import streamlit as st
 
 from core import launch
 from core.config import Recipe
-from core.estimate import probe_error, probed_device
+from core.estimate import probed_device
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import live
 from pages.parts.network import network_table
 from pages.parts.pickers import ready_or_prepare
+from pages.parts.probing import wait_for_probe
 from pages.parts.queue import queue
 from pages.parts.recipe_form import recipe_form
 from pages.parts.sweep_form import sweep_form
-from pages.parts.words import duration, escaped, percent
+from pages.parts.words import duration, percent
 
-PROBE_POLL_SECONDS = 2.0
 ROWS_SECONDS_OLD = 10.0  # good enough to tell how fast this machine is
 
 
@@ -80,24 +80,12 @@ def _estimate(recipe: Recipe, fingerprint: str) -> None:
     """
     measured = cache.estimated(recipe, fingerprint)
     if measured is None:
-        st.fragment(_wait_for_probe, run_every=PROBE_POLL_SECONDS)(recipe, fingerprint)
+        wait_for_probe(recipe, fingerprint)
         return
     launch.begin_probe(cache.store())
     device = probed_device(cache.store())
     where = f" on {device}" if device else ""
     st.caption(f"Takes about **{duration(measured.seconds)}**{where}, judging by {measured.source}.")
-
-
-def _wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
-    if cache.estimated(recipe, fingerprint):
-        st.rerun()
-    if error := probe_error(cache.store()):
-        st.caption(escaped(f"How long it takes is not known: {error}"))
-    elif cache.store().queue(most=1):
-        st.caption("How long it takes is measured when nothing is being trained.")
-    else:
-        launch.begin_probe(cache.store())
-        st.caption("Measuring how fast this machine is …")
 
 
 def _view() -> None:

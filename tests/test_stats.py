@@ -556,25 +556,25 @@ SENTENCES = {
         image_paired=Interval(-0.19, -0.05),
         verdict=Verdict.b_better,
     ),
-    "No evidence of a difference between Adam and SGD: over 10 seeds each Adam is 0.30 points more accurate on "
+    "No evidence of a difference between Adam and SGD: over 10 seeds each, Adam is 0.30 points more accurate on "
     "these test images, which other seeds or other images could undo; 0.53 points would stand out from the "
     "noise of seeds in 4 of 5 cases.": comparison(),
-    "No evidence of a difference between Adam and SGD beyond these test images: over 10 seeds each Adam is "
+    "No evidence of a difference between Adam and SGD beyond these test images: over 10 seeds each, Adam is "
     "0.30 points more accurate on these test images, more than chance between seeds explains, but other "
     "images could undo that.": comparison(welch=Interval(0.001, 0.005)),
-    "No evidence of a difference between Adam and SGD beyond these trained models: over 10 seeds each Adam is "
+    "No evidence of a difference between Adam and SGD beyond these trained models: over 10 seeds each, Adam is "
     "0.30 points more accurate on these test images, but other seeds could undo that; 0.53 points would "
     "stand out from the noise of seeds in 4 of 5 cases.": comparison(image_paired=Interval(0.001, 0.005)),
-    "No evidence of a difference between Adam and SGD: over 10 seeds of Adam and 12 of SGD their mean "
+    "No evidence of a difference between Adam and SGD: over 10 seeds of Adam and 12 of SGD, their mean "
     "accuracies on these test images are equal, and no seed changed either.": comparison(
         n_b=12, difference=0.0, welch=Interval(0.0, 0.0), minimum_detectable=0.0, sd=0.0
     ),
-    "Too few seeds to tell Adam and SGD apart: over 3 seeds each Adam is 0.30 points more accurate on these "
+    "Too few seeds to tell Adam and SGD apart: over 3 seeds each, Adam is 0.30 points more accurate on these "
     "test images, but differences under about 1.23 points may stay hidden; about 1 more of each would show a "
     "difference of 1.00 points in at least 4 of 5 cases, if seeds go on differing as these do.": comparison(
         n_a=3, n_b=3, minimum_detectable=0.01228, verdict=Verdict.too_few_seeds
     ),
-    "Too few seeds to tell Adam and SGD apart: over 2 seeds of Adam and 5 of SGD their mean accuracies on "
+    "Too few seeds to tell Adam and SGD apart: over 2 seeds of Adam and 5 of SGD, their mean accuracies on "
     "these test images are equal, but fewer than 3 seeds of each say too little; about 2 more of Adam would "
     "show a difference of 1.00 points in at least 4 of 5 cases, if seeds go on differing as these do, though "
     "for other images this test set may be too small.": comparison(
@@ -584,7 +584,7 @@ SENTENCES = {
         image_paired=Interval(-0.02, 0.02),
         verdict=Verdict.too_few_seeds,
     ),
-    "Too few seeds to tell Adam and SGD apart: over 10 seeds each Adam is 0.30 points more accurate on these "
+    "Too few seeds to tell Adam and SGD apart: over 10 seeds each, Adam is 0.30 points more accurate on these "
     "test images, but differences under about 26.5 points may stay hidden; to show a difference of 1.00 "
     "points would take more than 1,000 seeds of each.": comparison(
         minimum_detectable=0.265, sd=0.2, verdict=Verdict.too_few_seeds

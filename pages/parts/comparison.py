@@ -106,41 +106,45 @@ def _on_test(one: Entry, other: Entry, threshold: float) -> None:
 
 
 def _figures(found: Comparison, one: Entry, other: Entry) -> None:
-    with st.container(horizontal=True, gap="large"):
-        for letter, entry in (("A", one), ("B", other)):
-            values = accuracies(entry)
-            st.metric(f"{letter}, mean of {len(values)}", percent(float(values.mean())), width="content")
-        st.metric(
-            "A is ahead in",
-            f"{found.p_a_better:.0%}",
-            width="content",
-            help="Of all pairs of one seed of A and one of B; a tie counts half. P(A > B)."
-            + (
-                f" 95 % interval {found.p_a_better_interval.low:.0%} to {found.p_a_better_interval.high:.0%}."
-                if found.p_a_better_interval
-                else " Without an interval: that takes 10 seeds of each."
+    """What the sentence rests on, two rows of three."""
+    a, b = (accuracies(entry) for entry in (one, other))
+    figures = [
+        (f"A, mean of {len(a)}", percent(float(a.mean())), one.name),
+        (f"B, mean of {len(b)}", percent(float(b.mean())), other.name),
+        ("A is ahead in", f"{found.p_a_better:.0%} of pairs", _pairs_help(found)),
+    ]
+    if found.check:
+        needed = "over 1,000" if found.seeds_needed is None else f"{found.seeds_needed}"
+        figures += [
+            (
+                "p: Welch, check",
+                f"{_p(found.welch_p)}, {_p(found.check.p)}",
+                f"Of Welch's t test, and of one that assumes no normal distribution: {found.check.name}.",
             ),
-        )
-        if found.check:
-            st.metric(
-                "Welch / check p",
-                f"{_p(found.welch_p)} / {_p(found.check.p)}",
-                width="content",
-                help=f"p of Welch's t test, and of one that assumes no normal distribution: {found.check.name}.",
-            )
-            st.metric(
-                "Can be shown",
+            (
+                "These seeds can show",
                 f"{100 * found.minimum_detectable:.2f} points",
-                width="content",
-                help="The smallest true difference that so many seeds would show in 4 of 5 cases (5 % level).",
-            )
-            needed = "over 1,000" if found.seeds_needed is None else f"{found.seeds_needed}"
-            st.metric(
-                "Seeds it takes",
-                "–" if not found.difference else needed,
-                width="content",
-                help="Of each recipe, to show the difference seen here in 4 of 5 cases, were it the true one.",
-            )
+                "The smallest true difference that so many seeds would show in 4 of 5 cases (5 % level).",
+            ),
+            (
+                "It takes",
+                f"{needed} seeds each" if found.difference else "–",
+                "To show the difference seen here in 4 of 5 cases, were it the true one.",
+            ),
+        ]
+    for begin in range(0, len(figures), 3):
+        columns = wrapping_columns(3, f"figures-{begin}")
+        for column, (label, value, help) in zip(columns, figures[begin : begin + 3], strict=True):
+            column.metric(label, value, help=escaped(help))
+
+
+def _pairs_help(found: Comparison) -> str:
+    words = "Of all pairs of one seed of A and one of B; a tie counts half. P(A > B)."
+    if found.p_a_better_interval is None:
+        return f"{words} Without an interval: that takes 10 seeds of each."
+    return (
+        f"{words} 95 % interval {found.p_a_better_interval.low:.0%} to {found.p_a_better_interval.high:.0%}."
+    )
 
 
 def _p(value: float) -> str:

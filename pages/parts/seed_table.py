@@ -72,7 +72,7 @@ def _wait(drawn: float) -> None:
 def _shown(row: dict[str, Any], whole: bool) -> dict[str, Any]:
     """A row as the screen writes it: percent and points, intervals as text."""
     return {
-        "recipe": row["recipe"] if whole else f"  {row['recipe']}",
+        "recipe": row["recipe"] if whole else "↳",
         "seeds": row["seed"],
         "n": row.get("n"),
         "mean": _percent(row.get("mean")),
@@ -116,7 +116,7 @@ def _column_config() -> dict[str, Any]:
     percent, points = "%.2f %%", "%.2f"
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "recipe": text(width="medium"),
+        "recipe": text(width=340),
         "n": number(format="%d", help="Runs that finished; others are told under state.", width="small"),
         "mean": number(format=percent, help="Mean accuracy over seeds; of a single seed its accuracy."),
         "interval": text(

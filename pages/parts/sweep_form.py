@@ -1,6 +1,7 @@
 """Repeat a recipe over seeds: which seeds, what they vary, how long it takes, and the button."""
 
 import dataclasses
+import math
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from core.machine import places_for, slots
 from core.sweep import parse_seeds, seeds_in_words
 from pages.parts import cache
 from pages.parts.frame import sentences
+from pages.parts.probing import wait_for_probe
 from pages.parts.words import duration
 
 SOURCES = ("weights", "order", "augmentation", "split")
@@ -52,7 +54,10 @@ def sweep_form(recipes: list[Recipe], key: str) -> None:
         if not wanted:
             st.caption("Choose at least one recipe.")
             return
-        st.caption(_plan_in_words(wanted, seeds))
+        words, unknown = _plan_in_words(wanted, seeds)
+        st.caption(words)
+        if unknown:
+            wait_for_probe(unknown, cache.ready_fingerprint(unknown))
         if st.button("Repeat over these seeds", key=f"{key}.start", icon=":material/repeat:", type="primary"):
             for recipe in wanted:
                 launch.start_sweep(cache.store(), recipe, seeds, cache.rows())
@@ -79,24 +84,26 @@ def _varying(recipe: Recipe, sources: tuple[str, ...] | None) -> Recipe:
     return changed
 
 
-def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> str:
-    """How many runs there are to train, and how long that takes on this machine."""
-    store, new, total, known = cache.store(), 0, 0.0, True
+def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe | None]:
+    """How many runs there are to train and how long that takes; and a recipe of which nobody knows that yet."""
+    store, new, total, unknown = cache.store(), 0, 0.0, None
     for recipe in recipes:
         fingerprint = cache.ready_fingerprint(recipe)
         digest = recipe.digest(fingerprint)
         there = sum(store.find(digest, seed) is not None for seed in seeds)
         new += len(seeds) - there
         seconds = run_seconds(recipe, fingerprint)
-        known = known and seconds is not None
-        total += (seconds or 0.0) * (len(seeds) - there) / (slots() // places_for(recipe))
+        if seconds is None:
+            unknown = recipe
+        else:
+            total += seconds * math.ceil((len(seeds) - there) / (slots() // places_for(recipe)))
     whole = len(seeds) * len(recipes)
     words = f"{whole} runs (seeds {seeds_in_words(seeds)})" if whole > 1 else f"1 run (seed {seeds[0]})"
     if new < whole:
         words += f", of which {whole - new} exist or are on their way"
     if not new:
-        return f"{words}: nothing is left to train."
-    return f"{words}: about **{duration(total)}** on this machine." if known else f"{words}."
+        return f"{words}: nothing is left to train.", None
+    return f"{words}." if unknown else f"{words}: about **{duration(total)}** on this machine.", unknown
 
 
 def run_seconds(recipe: Recipe, fingerprint: str) -> float | None:
