@@ -61,12 +61,13 @@ def sweep_command(options: argparse.Namespace) -> Outcome:
     load(recipe.dataset, recipe.image_size)
     store = RunStore(runs_dir())
     index = RunIndex(store)
+    before = {row.run.id for row in index.rows() if row.state.ended}
     runs = start_sweep(store, recipe, seeds, index.rows())
     if options.wait:
         _wait(store, {run.id for run in runs})
     (found,) = [sweep for sweep in sweeps(store, index.rows()) if sweep.digest == runs[0].spec.digest]
     status = 1 if found.lost else 0
-    return status, _sweep_result(found), _sweep_text(found, options.wait)
+    return status, _sweep_result(found, before), _sweep_text(found, options.wait)
 
 
 def _wait(store: RunStore, ids: set[str]) -> None:
@@ -86,13 +87,14 @@ def _wait(store: RunStore, ids: set[str]) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _sweep_result(sweep: Sweep) -> dict[str, Any]:
+def _sweep_result(sweep: Sweep, before: set[str]) -> dict[str, Any]:
+    """Args: before: ids of the runs that had ended when the command began."""
     values = np.array([row.test_accuracy for row in sweep.finished])
     found = stats.summarise(values) if len(values) else None
     return {
         "recipe": sweep.digest,
         "n": len(values),
-        "seeds": [{**summary(row.run, "command line"), "cached": False} for row in sweep.rows],
+        "seeds": [{**summary(row.run, "command line"), "cached": row.run.id in before} for row in sweep.rows],
         "planned": list(sweep.plan.seeds) if sweep.plan else None,
         "added_later": [seed for added in sweep.plan.added for seed in added.seeds] if sweep.plan else [],
         "ended_without_figures": sweep.lost,

@@ -107,12 +107,31 @@ def test_run_is_proven_by_a_button(page, address, finished_run):
     assert proof.status(finished_run).holds
 
 
+def test_recipe_is_repeated_over_seeds_and_its_figures_are_revealed(page, address, store, tiny_recipe):
+    page.goto(f"{address}/seeds")
+    page.locator(".st-key-launch\\.seeds input, .st-key-launch-seeds input").fill("3 seeds")
+    page.keyboard.press("Enter")
+    page.get_by_text("3 runs", exact=False).first.wait_for()
+    page.locator(".st-key-launch\\.start button, .st-key-launch-start button").dblclick()
+    page.get_by_text("of 3 seeds done", exact=False).wait_for()
+    page.reload()
+    page.get_by_role("button", name="Reveal the test figures of 3 runs").wait_for(timeout=120_000)
+    runs = store.runs()
+    assert sorted(run.spec.seed for run in runs) == [0, 1, 2]  # a double click made three runs, not six
+    assert [run.history().launches for run in runs] == [1] * 3
+    page.get_by_role("button", name="Reveal the test figures of 3 runs").click()
+    page.get_by_role("tab", name="Robust?").click()
+    page.get_by_text("points from seed to seed", exact=False).wait_for()
+    assert [run.looks() for run in runs] == [1] * 3
+    assert page.outside == []
+
+
 def test_no_page_is_wider_than_the_window(page, address, finished_run):
     for width in (800, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            for name in ("", "data", "train", "runs"):
+            for name in ("", "data", "train", "runs", "seeds"):
                 page.goto(f"{address}/{name}")
                 settled(page)
                 wide = page.evaluate("document.documentElement.scrollWidth")

@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 from core.__main__ import main
 from core.locks import FileLock
 from core.paths import ROOT
 from core.presets import PRESETS
+from core.stats import mean_interval, sd_interval
 
 TINY = ["--set", "width=0.03125", "epochs=1", "batch_size=256"]
 
@@ -120,3 +122,79 @@ def test_diverged_run_has_status_1_and_says_why(capsys):
     settings = [*TINY, "epochs=9", "optimizer=sgd", "learning_rate=10", "weight_decay=1"]
     status, result, _ = call(capsys, "train", *settings)
     assert status == 1 and result["state"] == "diverged" and "learning rate" in result["message"]
+
+
+@pytest.fixture
+def two_sweeps(capsys):
+    """What `sweep` printed for two recipes of three seeds; the second learns longer."""
+    found = []
+    for epochs in (1, 3):
+        settings = ["--set", "width=0.03125", f"epochs={epochs}", "batch_size=256"]
+        found.append(call(capsys, "sweep", "--seeds", "0-2", "--wait", *settings))
+    return found
+
+
+def test_sweep_tells_every_seed_and_its_statistics(two_sweeps, store):
+    status, result, _ = two_sweeps[0]
+    accuracies = [seed["test_accuracy"] for seed in result["seeds"]]
+    assert status == 0 and result["n"] == 3
+    assert [seed["seed"] for seed in result["seeds"]] == result["planned"] == [0, 1, 2]
+    assert result["mean"] == pytest.approx(np.mean(accuracies))
+    assert result["sd"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert result["mean_interval"] == pytest.approx(mean_interval(np.array(accuracies)))
+    assert result["sd_interval"] == pytest.approx(sd_interval(np.array(accuracies)))
+    assert {seed["recipe"] for seed in result["seeds"]} == {result["recipe"]}
+    assert all(store.get(seed["run"]).looks() == 1 for seed in result["seeds"])
+
+
+def test_sweep_with_more_seeds_reuses_runs_and_marks_what_came_later(two_sweeps, capsys):
+    _, before, _ = two_sweeps[0]
+    _, after, _ = call(capsys, "sweep", "--seeds", "0-3", "--wait", *TINY)
+    assert [seed["run"] for seed in after["seeds"]][:3] == [seed["run"] for seed in before["seeds"]]
+    assert (after["planned"], after["added_later"]) == ([0, 1, 2], [3])
+    assert [seed["cached"] for seed in after["seeds"]] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("seeds", ["", "9-0", "1.5", "0-100000"])
+def test_sweep_without_proper_seeds_is_refused(capsys, store, seeds):
+    status, result, _ = call(capsys, "sweep", "--seeds", seeds, *TINY)
+    assert status == 2 and result["error"].endswith(".") and store.runs() == []
+
+
+def test_sweep_that_is_not_waited_for_goes_on_in_the_background(monkeypatch, capsys, store):
+    monkeypatch.setenv("TENFOLD_EXECUTOR", "local")
+    monkeypatch.setattr("core.executors.local.spawn", lambda *arguments, log: None)  # nobody takes it up
+    assert main(["sweep", "--seeds", "4,5", *TINY]) == 0
+    printed = capsys.readouterr().out
+    assert "2 go on in the background (seeds 4, 5)" in printed
+    assert [run.spec.seed for run in store.queue()] == [4, 5]
+
+
+def test_compare_gives_both_intervals_and_the_sentence(two_sweeps, capsys, store):
+    short, long = (result["recipe"] for _, result, _ in two_sweeps)
+    status, result, _ = call(capsys, "compare", long, short[:6])
+    means = [result["mean"] for _, result, _ in two_sweeps]
+    assert status == 0 and (result["a"], result["b"]) == (long, short)
+    assert result["difference"] == pytest.approx(means[1] - means[0])
+    for name in ("welch_interval", "image_interval"):
+        assert result[name][0] <= result["difference"] <= result[name][1]
+    assert 0 <= result["p_a_better"] <= 1 and result["minimum_detectable"] > 0
+    assert result["verdict"] in ("a_better", "b_better", "no_evidence", "too_few_seeds")
+    assert result["sentence"].endswith(".")
+    assert all(run.looks() == 2 for run in store.runs())
+    assert main(["compare", long, short]) == 0
+    assert result["sentence"] in capsys.readouterr().out
+
+
+def test_compare_refuses_what_it_cannot_compare(two_sweeps, capsys, store):
+    short, long = (result["recipe"] for _, result, _ in two_sweeps)
+    for wrong in (["zzz", long], [short, short], [short, long, "--threshold", "0"]):
+        status, result, _ = call(capsys, "compare", *wrong)
+        assert status == 2 and result["error"].endswith(".")
+    for run in store.runs():
+        if run.spec.digest == long:
+            values = json.loads((run.folder / "run.json").read_text())
+            (run.folder / "run.json").write_text(json.dumps({**values, "data_fingerprint": "other"}))
+    status, result, _ = call(capsys, "compare", short, long)
+    assert status == 2 and "different images" in result["error"]
+    assert all(run.looks() == 1 for run in store.runs())  # who saw nothing has not looked
