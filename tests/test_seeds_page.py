@@ -7,11 +7,15 @@ import shutil
 import numpy as np
 import pytest
 
+from core import ladder
 from core.executors import pause
 from core.index import RunIndex
+from core.seed_table import Entry, table
 from core.store import RunState
 from core.sweep import FOLDER, settle_plan, sweeps
+from pages.parts.seed_table import _file
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
+from tests.test_sweep import finish
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +208,38 @@ def test_seeds_added_after_results_are_marked_in_the_table(app, store, trained):
     app.text_input(key="launch.seeds").set_value("0-3").run()
     app.button(key="launch.start").click().run(timeout=120)
     assert "1 added after 3 were known" in shown_table(app)["state"].iloc[0]
+
+
+def test_ladder_shows_what_each_step_gained(app, store, shapes_fingerprint):
+    labels = np.arange(1000) % 10
+    generator = np.random.default_rng(0)
+    for place, step in enumerate(ladder.steps("shapes", 0.0625, 4)):
+        for seed in range(3):
+            answers = np.where(generator.random(1000) < 0.5 + 0.05 * place, labels, (labels + 1) % 10)
+            run, _ = store.open(step.recipe, seed, shapes_fingerprint)
+            finish(run, float((answers == labels).mean()) + 0.01)
+            logits = 5 * np.eye(10, dtype=np.float32)[answers]
+            np.savez(run.folder / "predictions.npz", test_logits=logits, test_labels=labels)
+    visit(app, "pages/seeds.py")
+    tab(app, "Ablation ladder")
+    assert "Validation accuracy; a dot" in text(app)
+    assert sum(row.looks for row in RunIndex(store).rows()) == 0
+    app.button(key="reveal-ladder").click().run()
+    assert not app.exception and not app.error
+    (table,) = [element.value for element in app.markdown if element.value.startswith("| step |")]
+    rows = table.splitlines()[2:]
+    assert len(rows) == 9 and all("| 3 |" in row for row in rows)
+    assert (
+        sum("better" in row for row in rows) >= 4
+    )  # five points a step; three seeds and Holm leave some of them unshown
+    assert "worse" not in table
+    assert sum(row.looks for row in RunIndex(store).rows()) == 27
+
+
+def test_table_goes_home_in_three_formats(trained):
+    shown = [Entry(name, sweep, revealed=False) for name, sweep in zip("ab", trained, strict=True)]
+    rows = table(shown)
+    csv, latex, markdown = (_file(rows, shown, kind) for kind in ("csv", "latex", "markdown"))
+    assert csv.count("\n") == 9 and "n = 3" in csv.splitlines()[0] and "Student's t" in csv.splitlines()[0]
+    assert "toprule" in latex and "n = 3" in latex
+    assert markdown.count("| a |") == 4 and "chi-square" in markdown

@@ -42,7 +42,7 @@ def ablation(found: dict[str, Sweep]) -> None:
     if not there:
         _list(steps)
         return
-    reveal_panel([sweep for _, sweep in there])
+    reveal_panel([sweep for _, sweep in there], "reveal-ladder")
     _picture(there)
     _steps(steps, sweeps)
 

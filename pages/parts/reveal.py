@@ -14,18 +14,16 @@ def is_revealed(sweep: Sweep) -> bool:
     return True
 
 
-def reveal_panel(sweeps: list[Sweep]) -> bool:
-    """The button for those that are still covered; True if nothing is."""
+def reveal_panel(sweeps: list[Sweep], key: str = "reveal") -> None:
+    """The button for those that are still covered, if any are."""
     covered = [sweep for sweep in sweeps if sweep.finished and not is_revealed(sweep)]
     if not covered:
-        return True
+        return
     runs = sum(len(sweep.finished) for sweep in covered)
     with st.container(horizontal=True, vertical_alignment="center"):
         hint = "Written down for each run: who looks at test while choosing has no test left."
         what = "1 run" if runs == 1 else f"{runs} runs"
-        if st.button(
-            f"Reveal the test figures of {what}", key="reveal", icon=":material/visibility:", help=hint
-        ):
+        if st.button(f"Reveal the test figures of {what}", key=key, icon=":material/visibility:", help=hint):
             st.session_state["revealed.sweeps"] += [sweep.digest for sweep in covered]
             st.rerun()
         looks = max(row.looks for sweep in covered for row in sweep.finished)
@@ -34,7 +32,6 @@ def reveal_panel(sweeps: list[Sweep]) -> bool:
             "validation. "
             + ("Nobody has looked yet." if not looks else f"Looked at up to {looks} times so far.")
         )
-    return False
 
 
 def _look(rows: list[Row]) -> None:
