@@ -31,6 +31,10 @@ LOG_NAME = ".runner.log"
 TICK_SECONDS = 0.2
 IDLE_SECONDS = 5.0
 KILL_SECONDS = 10.0
+LOOK_AHEAD = 50
+"""So many of the queue are looked at each tick; all of them every `WHOLE_TICKS`: with thousands waiting
+that is a second of CPU."""
+WHOLE_TICKS = 25
 LAUNCHES = 4
 """A run whose worker died is started this often in all: once and three times again."""
 
@@ -64,6 +68,7 @@ class Runner:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         self.workers: dict[int, Worker] = {}  # by process id
+        self._ticks = 0
         self.without_room: set[str] = set()  # ids; kept here too, as their notes may not fit on the disk
 
     def loop(self) -> None:
@@ -77,7 +82,9 @@ class Runner:
         """Reap, stop, start; False if there is nothing to wait for."""
         for worker in list(self.workers.values()):
             self._look_after(worker)
-        queue = [(run, run.state()) for run in self.store.queue()]
+        most = LOOK_AHEAD if self._ticks % WHOLE_TICKS else None
+        self._ticks += 1
+        queue = [(run, run.state()) for run in self.store.queue(most)]
         self._follow(queue)
         attended = {worker.run.id for worker in self.workers.values()}
         taken = sum(worker.places for worker in self.workers.values())

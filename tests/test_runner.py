@@ -263,3 +263,21 @@ def test_runner_leaves_when_its_folder_is_gone(tmp_path):
     command = [sys.executable, "-m", "core.runner", str(tmp_path / "none")]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, env=os.environ)
     assert "Traceback" not in done.stderr
+
+
+def test_far_end_of_a_long_queue_is_looked_at_now_and_then(store, tiny_recipe, monkeypatch):
+    monkeypatch.setattr("core.runner.LOOK_AHEAD", 2)
+    monkeypatch.setattr("core.runner.WHOLE_TICKS", 3)
+    monkeypatch.setattr("core.runner.slots", lambda: 0)
+    runs = [store.open(tiny_recipe, seed, "data")[0] for seed in range(4)]
+    for run in runs:
+        store.enqueue(run)
+    runner = Runner(store)
+    runner.tick()
+    runs[0].mark("cancel")
+    runs[3].mark("cancel")
+    for _ in range(2):
+        assert runner.tick()
+    assert [run.queued for run in runs] == [False, True, True, True]
+    runner.tick()
+    assert [run.queued for run in runs] == [False, True, True, False]
