@@ -3,17 +3,19 @@
 import heapq
 from collections.abc import Callable
 
+from core.history import History
 from core.machine import places_for, slots
 from core.store import Run, RunState
 
 
-def seconds_left(run: Run, whole: float | None) -> float | None:
+def seconds_left(run: Run, history: History, whole: float | None) -> float | None:
     """What a run still takes once it has a place; None where nobody can tell yet.
 
     Args:
+        history: its events so far.
         whole: what such a run takes from start to end (`core.estimate`), None if unknown.
     """
-    history, sign = run.history(), run.progress()
+    sign = run.progress()
     started = history.started
     if started is None or not (history.epochs or sign):
         return whole

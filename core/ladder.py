@@ -8,6 +8,7 @@ The report also trained 60 epochs in place of 4. Here all steps train equally lo
 otherwise be compared with a recipe of another length too; the last step at 60 epochs is the report's.
 """
 
+import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -81,7 +82,7 @@ def steps(dataset: str, width: float, epochs: int, image_size: int = 32) -> list
     return ladder
 
 
-def compare_ladder(correct: list[np.ndarray]) -> list[StepComparison]:
+def compare_ladder(correct: list[np.ndarray | None]) -> list[StepComparison | None]:
     """What each ingredient did, compared with the step before it.
 
     A step is called better or worse when all of this holds: at least 3 seeds on both sides; Welch's p,
@@ -90,23 +91,25 @@ def compare_ladder(correct: list[np.ndarray]) -> list[StepComparison]:
     one comparison only; a page shows one of the two. "Not shown" is no proof that nothing happened.
 
     Args:
-        correct: for each step (n_seeds, n_images) whether each run recognised each test image; all
-            steps on the same images.
+        correct: for each step (n_seeds, n_images) whether each run recognised each test image, None for
+            one that is not complete; all on the same images.
 
     Returns:
-        One fewer than there are steps. Steps with a single seed have no p, and are not counted when
-        the others' are raised.
+        One fewer than there are steps, None where one of the two is missing. p is raised for all of them,
+        those missing counted: a step must not look better for being judged early.
 
     Raises:
         ValueError: as `core.stats.compare`: a step without runs, or numbers of images that differ.
     """
-    comparisons = [compare(after, before) for before, after in pairwise(correct)]
-    raised = np.array([comparison.welch_p for comparison in comparisons])
-    known = ~np.isnan(raised)
-    raised[known] = holm(raised[known])
+    pairs = list(pairwise(correct))
+    comparisons = [
+        None if before is None or after is None else compare(after, before) for before, after in pairs
+    ]
+    ps = np.array([math.nan if one is None else one.welch_p for one in comparisons])
+    raised = np.where(np.isnan(ps), math.nan, holm(np.nan_to_num(ps, nan=1.0))) if len(ps) else ps
     return [
-        StepComparison(comparison, float(p), _word(comparison, float(p)))
-        for comparison, p in zip(comparisons, raised, strict=True)
+        None if one is None else StepComparison(one, float(p), _word(one, float(p)))
+        for one, p in zip(comparisons, raised, strict=True)
     ]
 
 

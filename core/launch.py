@@ -36,22 +36,24 @@ def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tu
     return run, created
 
 
-def start_sweep(store: RunStore, recipe: Recipe, seeds: list[int], rows: list[Row]) -> list[Run]:
-    """Have a recipe trained with each of these seeds; runs that exist are reused, stopped ones go on.
+def start_sweep(store: RunStore, recipes: list[Recipe], seeds: list[int], rows: list[Row]) -> list[Run]:
+    """Have recipes trained with each of these seeds; runs that exist are reused, stopped ones go on.
 
     Args:
         rows: all runs of the store; which results were known decides whether seeds count as added later.
 
     Returns:
-        The run of each seed, in the order of the seeds; some may have ended long ago.
+        The run of each seed, recipe by recipe, in the order of the seeds; some may have ended long ago.
 
     Raises:
         UserError: the images are not prepared yet, or the folder of runs can't be written to.
     """
-    fingerprint = _ready_fingerprint(recipe)
-    digest = recipe.digest(fingerprint)
-    settle_plan(store, digest, seeds, [row for row in rows if row.run.spec.digest == digest])
-    runs = [store.open(recipe, seed, fingerprint)[0] for seed in seeds]
+    fingerprints = [_ready_fingerprint(recipe) for recipe in recipes]  # all, before anything begins
+    runs = []
+    for recipe, fingerprint in zip(recipes, fingerprints, strict=True):
+        digest = recipe.digest(fingerprint)
+        settle_plan(store, digest, seeds, [row for row in rows if row.run.spec.digest == digest])
+        runs += [store.open(recipe, seed, fingerprint)[0] for seed in seeds]
     executor().start(store, [run for run in runs if not run.state().ended])
     return runs
 

@@ -3,12 +3,11 @@
 from collections import defaultdict
 
 from core.config import KNOBS, Recipe, differences, in_words
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from core.datasets import folder_place
 
 
 def distinct_names(recipes: list[Recipe]) -> list[str]:
-    """One name for each recipe, all different unless two recipes are equal up to their images.
+    """One name for each recipe, all different: equal recipes (on images that changed since) are counted.
 
     "baseline × 0.25, SGD 0.003, batch 32, 4 epochs, dropout 0.2" where another one has dropout 0.5.
     """
@@ -17,12 +16,7 @@ def distinct_names(recipes: list[Recipe]) -> list[str]:
     for place, name in enumerate(names):
         alike[name].append(place)
     for places in alike.values():
-        fields = {
-            name
-            for place in places[1:]
-            for name in differences(recipes[places[0]], recipes[place])
-            if name != "dataset"
-        }
+        fields = {name for place in places[1:] for name in differences(recipes[places[0]], recipes[place])}
         for place in places:
             told = [
                 f"{KNOBS[name].label.lower()} {_value(recipes[place], name)}"
@@ -30,11 +24,22 @@ def distinct_names(recipes: list[Recipe]) -> list[str]:
                 if name in fields
             ]
             names[place] = ", ".join([names[place], *told])
-    return names
+    return _counted(names)
+
+
+def _counted(names: list[str]) -> list[str]:
+    seen: dict[str, int] = defaultdict(int)
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def _value(recipe: Recipe, name: str) -> str:
     value = getattr(recipe, name)
+    if name == "dataset" and (place := folder_place(value)):
+        return place.name
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

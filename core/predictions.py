@@ -1,15 +1,15 @@
 """What a finished run answered, image by image: read back from its `predictions.npz`."""
 
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from core.config import in_words
 from core.errors import UserError
 from core.store import Run
 
-PARTS = ("validation", "test")
+_CURE = "delete that run's folder and start the sweep again."
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,14 @@ def read_predictions(run: Run, part: str = "test") -> Predictions:
         # Opened here: numpy leaves a file open that turns out to be no archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             logits, labels = arrays[f"{part}_logits"], arrays[f"{part}_labels"]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # of a damaged archive numpy and zipfile raise nearly everything
         raise UserError(
-            f"The predictions of the run with seed {run.spec.seed} can't be read ({type(error).__name__}): "
-            "train it again."
+            f"The predictions of {_name(run)} can't be read ({type(error).__name__}): {_CURE}"
         ) from error
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not np.isfinite(logits).all():
-        raise UserError(f"The predictions of the run with seed {run.spec.seed} are damaged: train it again.")
+        raise UserError(f"The predictions of {_name(run)} are damaged: {_CURE}")
     return Predictions(logits, labels)
+
+
+def _name(run: Run) -> str:
+    return f"{in_words(run.spec.recipe)}, seed {run.spec.seed} (run {run.id[:8]})"

@@ -14,6 +14,7 @@ from core.seed_traces import (
     MEAN,
     PERCENT,
     Ends,
+    broken,
     clipped,
     colour_of,
     curves_of,
@@ -95,14 +96,11 @@ def sd_by_epoch(curves: dict[str, np.ndarray]) -> Spec:
     Args:
         curves: recipe -> (n_seeds, n_epochs) accuracies, NaN where a seed did not get so far.
     """
-    traces = [
-        {
-            **thick(recipe, values, index),
-            "y": 100 * pointwise_band(values).sd,
-            "hovertemplate": "%{y:.2f} points",
-        }
-        for index, (recipe, values) in enumerate(curves.items())
-    ]
+    traces = []
+    for index, (recipe, values) in enumerate(curves.items()):
+        band, line = pointwise_band(values), thick(recipe, values, index)
+        at, sd = broken(line["x"], band.n, 100 * band.sd)
+        traces.append({**line, "x": at, "y": sd, "hovertemplate": "%{y:.2f} points"})
     layout = {
         "xaxis": epoch_axis(curves),
         "yaxis": {
@@ -125,7 +123,7 @@ def churn_matrix(seeds: Sequence[int], matrix: np.ndarray) -> Spec:
     np.fill_diagonal(shown, np.nan)
     names = [str(seed) for seed in seeds]
     words = "seeds %{y} and %{x} answer differently on %{z:.1f} % of the images"
-    return heat_map(names, names, shown, words, ("seed", "seed", "images (%)"))
+    return heat_map(names, names, shown, words, ("seed", "seed", "images (%)"), lowest=0.0)
 
 
 def class_by_seed(classes: Sequence[str], seeds: Sequence[int], recalls: np.ndarray) -> Spec:
@@ -160,12 +158,14 @@ def wrong_in_k(counts: np.ndarray) -> Spec:
     n = len(numbers) - 1
     highest = 1.5 * (numbers[1:].max() if n else 0)
     cut = 0 < highest < numbers[0]
-    title = f"images (bar at 0 cut: {numbers[0]:,})" if cut else "images"
+    title = "images (the first bar is cut)" if cut else "images"
     bars = {
         "type": "bar",
         "x": np.arange(n + 1),
         "y": numbers,
         "marker": {"color": BLUE},
+        "text": [f"{number:,}" for number in numbers],
+        "textposition": "auto",
         "hovertemplate": f"%{{y:,}} images are wrong in exactly %{{x}} of {n} seeds<extra></extra>",
     }
     layout = {
@@ -195,13 +195,16 @@ def difference_intervals(rows: list[tuple[str, float, Ends]]) -> Spec:
     return {"data": traces, "layout": {**layout, "shapes": [upright(0.0)]}}
 
 
-def ladder(steps: list[str], accuracies: list[np.ndarray], intervals: list[Ends]) -> Spec:
+def ladder(
+    steps: list[str], accuracies: list[np.ndarray], intervals: list[Ends], quantity: str = "test accuracy"
+) -> Spec:
     """Accuracy after each ingredient that was added, from top to bottom; a line joins the means.
 
     Args:
         steps: what each step added, the first one the recipe that it starts from.
         accuracies: (n_seeds,) fractions of each step; one without any leaves a gap in the line.
         intervals: ends of the 95 % interval of each step's mean, None where there is none.
+        quantity: what stands at the axis.
     """
     means = np.array([np.mean(values) if len(values) else np.nan for values in accuracies])
     path = {
@@ -219,7 +222,7 @@ def ladder(steps: list[str], accuracies: list[np.ndarray], intervals: list[Ends]
         if len(values):
             name = f"mean: {step}"
             traces.append(mean_with_interval(float(means[row]), interval, row + MEAN, VERMILLION, name))
-    return {"data": traces, "layout": row_layout(steps, "test accuracy", accuracies)}
+    return {"data": traces, "layout": row_layout(steps, quantity, accuracies)}
 
 
 def leads(by_n: dict[int, np.ndarray], threshold: float) -> Spec:

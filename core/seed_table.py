@@ -9,6 +9,7 @@ from core.index import Row
 from core.stats import Summary, summarise, wilson_interval
 from core.study import Robustness
 from core.sweep import Sweep, seeds_in_words
+from core.tables import Column
 
 SORTS = {
     "newest first": None,
@@ -91,17 +92,19 @@ def recipe_row(entry: Entry) -> dict[str, Any]:
         "sd": found.sd if several else None,
         "sd_interval": found and found.sd_interval,
         "median": found and found.median,
-        "interquartile_mean": found and found.interquartile_mean,
+        "interquartile_mean": found.interquartile_mean
+        if found and found.n > 3
+        else None,  # below it is the mean
         "low": found and found.low,
         "high": found and found.high,
         "lost": sum(sweep.lost.values()),
         "digest": sweep.digest,
     }
-    row |= dict.fromkeys(("seed_sd", "worst_class", "worst_recall", "churn", "ensemble"))
+    row |= dict.fromkeys(("seed_variance", "worst_class", "worst_recall", "churn", "ensemble"))
     if figures:
         worst = int(np.argmin(figures.worst_recall))
         row |= {
-            "seed_sd": _left_over(figures),
+            "seed_variance": figures.variance_distribution,
             "worst_class": _class_name(entry, figures.worst_class[worst]),
             "worst_recall": figures.worst_recall[worst],
             "churn": figures.churn,
@@ -110,17 +113,13 @@ def recipe_row(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _left_over(figures: Robustness) -> float | None:
-    """The deviation that Jordan's split leaves to the recipe; 0 where it is not told from 0."""
-    if figures.variance_distribution is None:
-        return None
-    return float(np.sqrt(figures.variance_distribution)) if figures.distinguishable else 0.0
-
-
 def _seed_row(entry: Entry, seed: int, member: Row | None, outside: bool = False) -> dict[str, Any]:
-    """One run; its interval is across images (Wilson), the only chance that a single run can speak of."""
+    """One run; its interval is across images (Wilson), the only chance that a single run can speak of.
+
+    Test figures of a run outside the sweep stay covered: nobody asked for them.
+    """
     shown = None
-    if member is not None:
+    if member is not None and not (outside and entry.revealed):
         shown = member.test_accuracy if entry.revealed else member.validation_accuracy
     state = str(member.state) if member else "not started"
     figures = entry.robustness if entry.revealed else None
@@ -143,27 +142,59 @@ def _seed_row(entry: Entry, seed: int, member: Row | None, outside: bool = False
     return row
 
 
+def columns(entries: list[Entry], short: bool = False) -> list[Column]:
+    """Titles that say n and the kind of each interval, so that a table can stand alone.
+
+    Args:
+        short: only what fits on the page of a paper.
+    """
+    on = judged_on(entries)
+    sizes = sorted({len(entry.sweep.finished) for entry in entries})
+    n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}, see its column"
+    titles = {
+        "recipe": ("recipe", "text"),
+        "seed": ("seeds", "text"),
+        "n": ("n", "int"),
+        "judged_on": ("judged on", "text"),
+        "mean": (f"mean {on} accuracy ({n}); of a seed its accuracy", "accuracy"),
+        "mean_interval": (
+            f"95 % interval (recipe: Student's t over n seeds, these {on} images; seed: Wilson over images)",
+            "interval",
+        ),
+        "sd": ("standard deviation over seeds (ddof = 1)", "points"),
+        "sd_interval": ("95 % interval of it (chi-square)", "interval"),
+        "seed_variance": ("variance over seeds left on endlessly many images (may be negative)", "variance"),
+        "median": ("median", "accuracy"),
+        "interquartile_mean": ("interquartile mean", "accuracy"),
+        "low": ("lowest", "accuracy"),
+        "high": ("highest", "accuracy"),
+        "worst_class": ("weakest class", "text"),
+        "worst_recall": ("its recall", "share"),
+        "churn": ("disagreement of two seeds", "share"),
+        "ensemble": ("accuracy of all seeds together", "accuracy"),
+        "state": ("state", "text"),
+        "digest": ("digest", "text"),
+    }
+    chosen = _SHORT if short else titles
+    return [Column(key, *titles[key]) for key in chosen]
+
+
+_SHORT = ("recipe", "seed", "n", "mean", "mean_interval", "sd", "sd_interval", "churn", "ensemble", "state")
+
+
+def judged_on(entries: list[Entry]) -> str:
+    """Which images the accuracies of a table are about."""
+    return "test" if any(entry.revealed for entry in entries) else "validation"
+
+
 def state_words(sweep: Sweep) -> str:
-    """ "8 finished, 1 diverged, 1 queued; 5 added after 3 were known"."""
+    """ "8 finished, 1 diverged, 1 queued; 5 added after 3 results were known"."""
     counts = {"finished": len(sweep.finished)} if sweep.finished else {}
     for row in sweep.under_way:
         counts[str(row.state)] = counts.get(str(row.state), 0) + 1
     counts |= sweep.lost | sweep.halted
     words = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return "; ".join([words, *plan_remarks(sweep)])
-
-
-def plan_remarks(sweep: Sweep) -> list[str]:
-    """How far these seeds were fixed before anything was known."""
-    if sweep.plan is None:
-        return ["seeds chosen one by one"] if len(sweep.runs) > 1 else []
-    remarks = []
-    for added in sweep.plan.added:
-        looked = " and test was looked at" if added.looks else ""
-        remarks.append(f"{len(added.seeds)} added after {added.finished} were known{looked}")
-    if sweep.outside:
-        remarks.append(f"{len(sweep.outside)} more trained apart, not counted")
-    return remarks
+    return "; ".join([words, *sweep.plan_remarks()])
 
 
 def _class_name(entry: Entry, index: int) -> str:

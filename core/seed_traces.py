@@ -91,18 +91,17 @@ def row_layout(names: Sequence[str], quantity: str, values: Sequence[np.ndarray]
     """Rows with their names at the left, the first on top, above an axis in percent.
 
     Args:
-        values: what is drawn in the rows. Where all of it is one number, plotly would take an axis
-            200 % long; that number gets a point to either side.
+        values: the accuracies that are drawn in the rows. The axis reaches as far again to either side as
+            they do, and not beyond 0 and 100 %: an interval of two seeds would press them to a point.
     """
     numbers = np.concatenate([np.empty(0), *values])
-    lone = len(numbers) > 0 and numbers.min() == numbers.max()
     labels = ["<br>".join(plain(line) for line in textwrap.wrap(name, 30)) for name in names]
     return {
         "xaxis": {
             "title": {"text": plain(quantity)},
             "tickformat": PERCENT,
             "showgrid": True,
-            **({"range": [numbers[0] - 0.01, numbers[0] + 0.01]} if lone else {}),
+            **({"range": _around(numbers)} if len(numbers) else {}),
         },
         "yaxis": {
             "tickvals": list(range(len(names))),
@@ -113,6 +112,12 @@ def row_layout(names: Sequence[str], quantity: str, values: Sequence[np.ndarray]
         "hovermode": "closest",
         "showlegend": False,
     }
+
+
+def _around(numbers: np.ndarray) -> list[float]:
+    low, high = float(numbers.min()), float(numbers.max())
+    room = max(high - low, 0.01)
+    return [max(-0.002, low - room), min(1.002, high + room)]
 
 
 def upright(x: float) -> Spec:
@@ -130,7 +135,7 @@ def curves_of(recipe: str, values: np.ndarray, index: int, number: str, faint: f
     """
     band = pointwise_band(values)
     colour = colour_of(index)
-    epochs = np.arange(1, values.shape[1] + 1)
+    epochs = np.arange(1, values.shape[1] + 1).astype(float)
     common = {"type": "scatter", "legendgroup": f"{index}", "showlegend": False, "hoverinfo": "skip"}
     # A gap after each seed, so that no line leads from the end of one to the start of the next.
     gapped = np.pad(np.asarray(values, dtype=float), ((0, 0), (0, 1)), constant_values=np.nan)
@@ -143,7 +148,7 @@ def curves_of(recipe: str, values: np.ndarray, index: int, number: str, faint: f
         "line": {"color": colour, "width": 1},
         "opacity": 0.35 * faint,
     }
-    x, y = _outline(epochs, band.low, band.high)
+    x, y = _outline(*broken(epochs, band.n, band.low, band.high))
     area = {
         **common,
         "uid": f"band of {recipe}",
@@ -154,24 +159,39 @@ def curves_of(recipe: str, values: np.ndarray, index: int, number: str, faint: f
         "line": {"color": colour, "width": 1},
         "opacity": 0.4 * faint,
     }
-    ends = [
-        f", {low:{number}} to {high:{number}}" if np.isfinite(low) and np.isfinite(high) else ""
-        for low, high in zip(band.low, band.high, strict=True)
+    at, low, high, mean, n = broken(epochs, band.n, band.low, band.high, band.mean, band.n)
+    words = [
+        (f", {ends[0]:{number}} to {ends[1]:{number}}" if np.isfinite(ends).all() else "")
+        + f" (n = {count:.0f})"
+        for *ends, count in zip(low, high, np.nan_to_num(n), strict=True)
     ]
-    hover = {"text": ends, "hovertemplate": f"%{{y:{number}}}%{{text}}"}
-    return [thin, area, {**thick(recipe, values, index), "y": band.mean, **hover}]
+    hover = {"text": words, "hovertemplate": f"%{{y:{number}}}%{{text}}"}
+    return [thin, area, {**thick(recipe, values, index), "x": at, "y": mean, **hover}]
+
+
+def broken(x: np.ndarray, n: np.ndarray, *lines: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Lines over epochs with a gap wherever the number of seeds changes: a jump there is no learning."""
+    places = np.flatnonzero(np.diff(n)) + 1
+    return tuple(np.insert(np.asarray(line, dtype=float), places, np.nan) for line in (x, *lines))
+
+
+def seeds_in_curve(values: np.ndarray) -> str:
+    """ "n = 3", or "n = 3, 2 from epoch 6 on" where not all have come so far."""
+    n = (~np.isnan(values)).sum(axis=0)
+    changes = [0, *(np.flatnonzero(np.diff(n)) + 1)]
+    parts = [f"n = {n[0]}", *(f"{n[place]} from epoch {place + 1} on" for place in changes[1:] if n[place])]
+    return ", ".join(parts[:3])
 
 
 def thick(recipe: str, values: np.ndarray, index: int) -> Spec:
     """The line of a recipe over epochs, still without its height; how many seeds it has is in its name."""
-    n = int((~np.isnan(values)).any(axis=1).sum())
     colour = colour_of(index)
     return {
         "type": "scatter",
         "uid": f"line of {recipe}",
         "legendgroup": f"{index}",
-        "name": plain(f"{recipe} (n = {n})"),
-        "x": np.arange(1, values.shape[1] + 1),
+        "name": plain(f"{recipe} ({seeds_in_curve(values)})"),
+        "x": np.arange(1, values.shape[1] + 1).astype(float),
         "mode": "lines+markers",
         "line": {"color": colour, "width": 3, "dash": DASHES[index % len(DASHES)]},
         "marker": {"size": 7, "symbol": symbol_of(index), "maxdisplayed": 8},
@@ -203,7 +223,12 @@ def clipped(curves: dict[str, np.ndarray]) -> Spec:
 
 
 def heat_map(
-    columns: list[str], rows: list[str], values: np.ndarray, words: str, titles: tuple[str, str, str]
+    columns: list[str],
+    rows: list[str],
+    values: np.ndarray,
+    words: str,
+    titles: tuple[str, str, str],
+    lowest: float | None = None,
 ) -> Spec:
     """Colours for numbers, which the cells also carry where they are few; NaN stays blank.
 
@@ -214,6 +239,7 @@ def heat_map(
         values: (rows, columns), the first row on top.
         words: hover of a cell, with %{x}, %{y} and %{z}.
         titles: of the horizontal axis, the vertical axis and the colours.
+        lowest: where the colours begin, None for the lowest value.
     """
     few = max(values.shape) <= MOST_NUMBERED
     text = [["" if np.isnan(value) else f"{value:.1f}" for value in row] for row in values]
@@ -223,6 +249,7 @@ def heat_map(
         "y": rows,
         "z": values,
         "colorscale": "Cividis",
+        **({} if lowest is None else {"zmin": lowest, "zmax": float(np.nanmax(values, initial=lowest + 1))}),
         "colorbar": {"title": {"text": titles[2], "side": "right"}, "thickness": 14},
         "xgap": 1,
         "ygap": 1,

@@ -725,8 +725,8 @@ class Comparison:
     unknown, or where more than 1,000 are needed."""
     verdict: Verdict
     sd: float
-    """Noise of one seed that `seeds_needed` rests on: root mean square of the two arms' deviations; NaN
-    below 2 seeds in either arm."""
+    """Noise of one seed that the power figures rest on: with arms of equal number the root mean square of
+    their deviations; NaN below 2 seeds in either arm."""
     coverage: float
     """Of all its intervals; what it lacks to 1 is the level of `minimum_detectable` and `seeds_needed`."""
 
@@ -765,9 +765,9 @@ def compare(
     # Of all answers at once and not of `a` and `b`: exactly 0 where the two shares are equal.
     difference = float(right_a.mean() - right_b.mean())
     several = min(len(a), len(b)) > 1
-    sd = math.hypot(_mean_and_sd(a)[1], _mean_and_sd(b)[1]) / math.sqrt(2) if several else math.nan
+    sd = _noise(a, b) if several else math.nan
     welch = welch_interval(a, b, coverage) if several else None
-    smallest = _smallest(a, b, 1 - coverage) if several else math.nan
+    smallest = minimum_detectable(len(a), len(b), sd, level=1 - coverage) if several else math.nan
     return Comparison(
         n_a=len(a),
         n_b=len(b),
@@ -816,13 +816,13 @@ def decide(
     return Verdict.too_few_seeds if smallest > threshold else Verdict.no_evidence
 
 
-def _smallest(a: np.ndarray, b: np.ndarray, level: float) -> float:
-    """`minimum_detectable` for arms that may differ in number and spread.
+def _noise(a: np.ndarray, b: np.ndarray) -> float:
+    """The deviation of one seed that makes the difference of means as uncertain as Welch finds it.
 
-    Its one deviation is chosen such that the difference of means is as uncertain as Welch finds it.
+    For arms of equal number the root mean square of their two deviations.
     """
     _, error, _ = _welch(a, b)
-    return minimum_detectable(len(a), len(b), error / math.sqrt(1 / len(a) + 1 / len(b)), level=level)
+    return error / math.sqrt(1 / len(a) + 1 / len(b))
 
 
 # The sentence
@@ -845,10 +845,10 @@ def sentence(comparison: Comparison, name_a: str, name_b: str, threshold: float)
         return f"Too few seeds to tell {name_a} and {name_b} apart: {_too_few(c, name_a, name_b, threshold)}."
     if c.verdict == Verdict.no_evidence:
         return f"No evidence of a difference between {name_a} and {name_b}{_no_evidence(c, name_a, name_b)}."
-    return _better(c, *_leader_first(c, name_a, name_b))
+    return _better(c, *_leader_first(c, name_a, name_b), _counts(c, name_a, name_b))
 
 
-def _better(c: Comparison, leader: str, other: str) -> str:
+def _better(c: Comparison, leader: str, other: str, counts: str) -> str:
     assert c.welch
     over_seeds, over_images = _of_leader(c.welch), _of_leader(c.image_paired)
     seeds = (
@@ -857,8 +857,8 @@ def _better(c: Comparison, leader: str, other: str) -> str:
         else "the same whichever seeds are paired"
     )
     return (
-        f"{leader} is better than {other}: {_points(c.difference)} points more accurate on these test "
-        f"images, {seeds}, and for these trained models likely between {over_images} on other images of "
+        f"{leader} is better than {other}: over {counts}, {_points(c.difference)} points more accurate on these "
+        f"test images, {seeds}, and for these trained models likely between {over_images} on other images of "
         f"the same kind."
     )
 
@@ -881,9 +881,11 @@ def _too_few(c: Comparison, name_a: str, name_b: str, threshold: float) -> str:
     if math.isnan(c.sd):
         more = _more(c, FEWEST_SEEDS, name_a, name_b)
         return f"one run does not show how much chance is in it; train at least {more}"
-    doubt = f"differences under about {_points(c.minimum_detectable)} points may stay hidden"
     if min(c.n_a, c.n_b) < FEWEST_SEEDS:
+        more = _more(c, FEWEST_SEEDS, name_a, name_b)
         doubt = f"fewer than {FEWEST_SEEDS} seeds of each say too little"
+        return f"{_lead(c, name_a, name_b)}, but {doubt}; train at least {more}"
+    doubt = f"differences under about {_points(c.minimum_detectable)} points may stay hidden"
     aim = f"a difference of {_points(threshold)} points"
     enough = seeds_needed(threshold, c.sd, level=1 - c.coverage)
     if enough is None:
@@ -897,11 +899,15 @@ def _too_few(c: Comparison, name_a: str, name_b: str, threshold: float) -> str:
 
 
 def _lead(c: Comparison, name_a: str, name_b: str) -> str:
-    counts = f"{c.n_a} seeds each" if c.n_a == c.n_b else f"{c.n_a} seeds of {name_a} and {c.n_b} of {name_b}"
+    counts = _counts(c, name_a, name_b)
     if not c.difference:
         return f"over {counts}, their mean accuracies on these test images are equal"
     leader, _ = _leader_first(c, name_a, name_b)
     return f"over {counts}, {leader} is {_points(c.difference)} points more accurate on these test images"
+
+
+def _counts(c: Comparison, name_a: str, name_b: str) -> str:
+    return f"{c.n_a} seeds each" if c.n_a == c.n_b else f"{c.n_a} seeds of {name_a} and {c.n_b} of {name_b}"
 
 
 def _more(c: Comparison, enough: int, name_a: str, name_b: str) -> str:

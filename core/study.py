@@ -15,6 +15,9 @@ from core.predictions import read_predictions
 from core.store import RunStore
 from core.sweep import FOLDER, Sweep
 
+FIGURES_VERSION = 1
+"""Of the figures that are kept beside a plan; raised when one of them is worked out otherwise."""
+
 CONFIDENT = 0.9
 """Probability of the answer from which on a wrong one counts as confident."""
 
@@ -63,8 +66,11 @@ class Study:
         """Images that every run gets wrong, with the same answer and confidently: perhaps a wrong label.
 
         Returns:
-            (k,) indices of test images, the most confident first.
+            (k,) indices of test images, the most confident first; none below 3 runs, of which the agreement
+            says little.
         """
+        if len(self.seeds) < stats.FEWEST_SEEDS:
+            return np.empty(0, dtype=np.int64)
         agreed = (self.answers == self.answers[0]).all(axis=0) & (self.wrong_counts == len(self.seeds))
         found = np.flatnonzero(agreed & (self.confidence.mean(axis=0) >= CONFIDENT))
         return found[np.argsort(-self.confidence[:, found].mean(axis=0), kind="stable")]
@@ -134,10 +140,12 @@ def robustness(found: Study) -> Robustness:
 def kept_robustness(store: RunStore, sweep: Sweep) -> Robustness | None:
     """The figures as they were worked out before for these very runs; None if they were not."""
     kept = read_json(_path(store, sweep)) or {}
-    if kept.get("runs") != stamp(sweep.finished):
+    if kept.get("version") != FIGURES_VERSION or kept.get("runs") != stamp(sweep.finished):
         return None
     try:
-        return Robustness(**kept["figures"])
+        found = Robustness(**kept["figures"])
+        whole = len(found.worst_class) == len(found.worst_recall) == len(sweep.finished)
+        return found if whole else None
     except (KeyError, TypeError):
         return None
 
@@ -150,7 +158,11 @@ def keep_robustness(store: RunStore, sweep: Sweep, found: Robustness) -> None:
     path = _path(store, sweep)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"runs": stamp(sweep.finished), "figures": vars(found)}, durable=False)
+        write_json(
+            path,
+            {"version": FIGURES_VERSION, "runs": stamp(sweep.finished), "figures": vars(found)},
+            durable=False,
+        )
     except OSError:
         return
 

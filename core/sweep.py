@@ -10,7 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from core.config import Recipe
@@ -25,6 +25,8 @@ FORMAT = 1
 MOST_SEEDS = 1000
 LARGEST_SEED = 2**31 - 1
 
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+
 
 @dataclass(frozen=True)
 class Added:
@@ -33,9 +35,9 @@ class Added:
     seeds: tuple[int, ...]
     time: float
     finished: int
-    """Runs of the sweep that had ended."""
+    """Runs of the recipe that had ended."""
     looks: int
-    """How often test figures of the sweep had been looked at."""
+    """How often test figures of the recipe had been looked at."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Plan:
     seeds: tuple[int, ...]
     created: float
     added: tuple[Added, ...] = ()
+    known: int = 0
+    """Runs of this recipe, whatever their seeds, that had ended when the seeds were fixed."""
+    looks: int = 0
+    """How often test figures of the recipe had been looked at by then."""
 
     @property
     def all_seeds(self) -> list[int]:
@@ -65,6 +71,37 @@ class Sweep:
     plan: Plan | None
     runs: dict[int, Row | None]
     outside: list[Row] = field(default_factory=list)
+    plan_unreadable: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether each seed that counts has ended: before that, figures may still move, and nobody may
+        stop where they please him."""
+        return all(row is not None and row.state.ended for row in self.runs.values())
+
+    def remarks(self) -> list[str]:
+        """What a reader of its figures has to know: seeds that are missing, and what was known when."""
+        found = []
+        if not self.final:
+            planned = "planned seeds" if self.plan else "seeds"
+            found.append(f"not final: {len(self.finished)} of {len(self.runs)} {planned} have figures so far")
+        found += [f"{number} {state}: without figures, not in them" for state, number in self.lost.items()]
+        return found + self.plan_remarks()
+
+    def plan_remarks(self) -> list[str]:
+        """How far its seeds were fixed before anything was known."""
+        found = []
+        if self.plan_unreadable:
+            found.append("its plan can't be read")
+        if self.plan and self.plan.known:
+            found.append(f"planned after {_known(self.plan.known, self.plan.looks)}")
+        for added in self.plan.added if self.plan else ():
+            found.append(f"{len(added.seeds)} added after {_known(added.finished, added.looks)}")
+        if self.plan is None and len(self.runs) > 1:
+            found.append("seeds chosen one by one")
+        if self.outside:
+            found.append(f"{len(self.outside)} more trained apart, not counted")
+        return found
 
     @property
     def rows(self) -> list[Row]:
@@ -104,13 +141,18 @@ class Sweep:
         return dict(counts)
 
 
+def _known(finished: int, looks: int) -> str:
+    results = "1 result was known" if finished == 1 else f"{finished} results were known"
+    return results + (" and test was looked at" if looks else "")
+
+
 def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
     """Every recipe that was trained, with its seeds; the one with the newest run first."""
     plans = _plans(store)
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.run.spec.digest].append(row)
-    found = [_sweep(group, plans.get(digest)) for digest, group in groups.items()]
+    found = [_sweep(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
     return sorted(found, key=lambda sweep: sweep.newest, reverse=True)
 
 
@@ -139,7 +181,8 @@ def answering(attempts: list[Row]) -> Row:
     return next((row for row in ordered if row.state.conclusive), ordered[-1])
 
 
-def _sweep(group: list[Row], plan: Plan | None) -> Sweep:
+def _sweep(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
+    """Args: planned: whether there is a file of a plan, be it one that can't be read."""
     attempts: dict[int, list[Row]] = defaultdict(list)
     for row in group:
         attempts[row.run.spec.seed].append(row)
@@ -153,6 +196,7 @@ def _sweep(group: list[Row], plan: Plan | None) -> Sweep:
         plan,
         {seed: by_seed.get(seed) for seed in counted},
         [row for seed, row in by_seed.items() if seed not in set(counted)],
+        plan_unreadable=planned and plan is None,
     )
 
 
@@ -160,10 +204,10 @@ def settle_plan(store: RunStore, digest: str, seeds: list[int], rows: list[Row])
     """Fix the seeds of a recipe's sweep, or note which ones are added to those that were fixed.
 
     Args:
-        rows: the runs of this digest so far.
+        rows: the runs of this digest so far, of whatever seeds: what was known by now.
 
     Raises:
-        UserError: the folder of runs can't be written to.
+        UserError: the folder of runs can't be written to, or the plan that is there can't be read.
     """
     folder = store.folder / FOLDER
     path = folder / f"{digest}.json"
@@ -173,8 +217,15 @@ def settle_plan(store: RunStore, digest: str, seeds: list[int], rows: list[Row])
         if not lock.acquire(patience_seconds=10):
             raise UserError("Somebody else is starting the same sweep: try again in a moment.")
         try:
-            plan = _with(read_plan(path), seeds, rows)
-            write_json(path, {"format": FORMAT, **asdict(plan)})
+            before = read_plan(path)
+            if before is None and path.exists():
+                raise UserError(
+                    f"The plan of this sweep can't be read ({path}): it is damaged or of a newer Tenfold; "
+                    "move it away to plan the sweep anew."
+                )
+            plan = _with(before, seeds, rows)
+            if plan != before:
+                write_json(path, {"format": FORMAT, **asdict(plan)})
         finally:
             lock.release()
     except OSError as error:
@@ -186,35 +237,48 @@ def settle_plan(store: RunStore, digest: str, seeds: list[int], rows: list[Row])
 
 
 def _with(plan: Plan | None, seeds: list[int], rows: list[Row]) -> Plan:
+    """What anybody could know of the recipe by now decides: of all its runs, in the plan or not."""
+    known, looks = sum(row.state.ended for row in rows), sum(row.looks for row in rows)
     if plan is None:
-        return Plan(tuple(seeds), time.time())
+        return Plan(tuple(seeds), time.time(), (), known, looks)
     new = tuple(seed for seed in seeds if seed not in plan.all_seeds)
     if not new:
         return plan
-    counted = [row for row in rows if row.run.spec.seed in plan.all_seeds]
-    finished = sum(row.state.ended for row in counted)
-    if not finished:  # nobody could know anything yet: the plan is larger, that is all
-        return Plan((*plan.seeds, *new), plan.created, plan.added)
-    added = Added(new, time.time(), finished, sum(row.looks for row in counted))
-    return Plan(plan.seeds, plan.created, (*plan.added, added))
+    if not known:  # nobody could know anything yet: the plan is larger, that is all
+        return replace(plan, seeds=(*plan.seeds, *new))
+    return replace(plan, added=(*plan.added, Added(new, time.time(), known, looks)))
 
 
 def read_plan(path: Path) -> Plan | None:
     """The plan in a file; None for none, or for one that can't be read here."""
     values = read_json(path)
-    if not values or values.get("format") != FORMAT:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
         return None
     try:
-        added = tuple(Added(**{**one, "seeds": tuple(one["seeds"])}) for one in values["added"])
-        return Plan(tuple(values["seeds"]), values["created"], added)
-    except (KeyError, TypeError):
+        added = tuple(
+            Added(_seeds(one["seeds"]), float(one["time"]), int(one["finished"]), int(one["looks"]))
+            for one in values["added"]
+        )
+        known, looks = int(values.get("known", 0)), int(values.get("looks", 0))
+        return Plan(_seeds(values["seeds"]), float(values["created"]), added, known, looks)
+    except (KeyError, TypeError, ValueError):
         return None
 
 
-def _plans(store: RunStore) -> dict[str, Plan]:
+def _seeds(values: object) -> tuple[int, ...]:
+    if not isinstance(values, list) or not values:
+        raise ValueError("no list of seeds")
+    if not all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in values):
+        raise ValueError("what is no seed")
+    return tuple(values)
+
+
+def _plans(store: RunStore) -> dict[str, Plan | None]:
+    """By digest; None where there is a file that can't be read."""
     folder = store.folder / FOLDER
-    paths = folder.glob("*.json") if folder.is_dir() else ()
-    return {path.stem: plan for path in paths if (plan := read_plan(path))}
+    if not folder.is_dir():
+        return {}
+    return {path.stem: read_plan(path) for path in folder.glob("*.json") if _DIGEST.fullmatch(path.stem)}
 
 
 def parse_seeds(text: str) -> list[int]:

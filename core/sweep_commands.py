@@ -12,16 +12,20 @@ import numpy as np
 from core import stats
 from core.datasets import folder_place
 from core.errors import UserError
+from core.estimate import estimate
 from core.forecast import forecast, seconds_left
-from core.index import RunIndex
+from core.index import Row, RunIndex
 from core.launch import start_sweep
+from core.locks import is_held
 from core.naming import distinct_names
 from core.paths import runs_dir
+from core.runner import LOCK_NAME
 from core.stats import Comparison, Interval
-from core.store import RunStore
+from core.store import Run, RunStore
 from core.study import Study, study
 from core.sweep import Sweep, find_sweep, parse_seeds, seeds_in_words, sweeps
 from core.terminal import Bar, Outcome, add_recipe_options, load, recipe_of, summary
+from core.verdicts import Judgement, judge
 
 POLL_SECONDS = 1.0
 
@@ -51,53 +55,82 @@ def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
 
 
 def sweep_command(options: argparse.Namespace) -> Outcome:
-    """Queue what is missing of a sweep, perhaps wait for it, and tell what its seeds gave so far."""
+    """Queue what is missing of a sweep, perhaps wait for it, and tell what its seeds gave.
+
+    Test figures are told, and a look counted, when every seed has ended: not while one could still choose.
+    """
     seeds = parse_seeds(options.seeds)
-    if options.slots is not None:
-        if options.slots < 1:
-            raise UserError(f"--slots must be at least 1, not {options.slots}.")
-        os.environ["TENFOLD_SLOTS"] = str(options.slots)  # the runner that is started inherits it
     recipe = recipe_of(options)
     load(recipe.dataset, recipe.image_size)
     store = RunStore(runs_dir())
+    _set_slots(store, options.slots)
     index = RunIndex(store)
-    before = {row.run.id for row in index.rows() if row.state.ended}
-    runs = start_sweep(store, recipe, seeds, index.rows())
+    before = index.rows()
+    runs = start_sweep(store, [recipe], seeds, before)
     if options.wait:
-        _wait(store, {run.id for run in runs})
+        _wait(store, {run.id for run in runs}, before)
     (found,) = [sweep for sweep in sweeps(store, index.rows()) if sweep.digest == runs[0].spec.digest]
-    status = 1 if found.lost else 0
-    return status, _sweep_result(found, before), _sweep_text(found, options.wait)
+    ended = {row.run.id for row in before if row.state.ended}
+    complete = found.final and not found.lost
+    status = 0 if complete or (found.under_way and not options.wait) else 1
+    return status, _sweep_result(found, ended), _sweep_text(found)
 
 
-def _wait(store: RunStore, ids: set[str]) -> None:
+def _set_slots(store: RunStore, wanted: int | None) -> None:
+    """The runner that is started inherits it."""
+    if wanted is None:
+        return
+    if wanted < 1:
+        raise UserError(f"--slots must be at least 1, not {wanted}.")
+    os.environ["TENFOLD_SLOTS"] = str(wanted)
+    if is_held(store.folder / LOCK_NAME):
+        print("a runner is at work already and keeps its number of places", file=sys.stderr)
+
+
+def _wait(store: RunStore, ids: set[str], rows: list[Row]) -> None:
     """A bar over all runs, until each has ended or was stopped; leaving it stops nothing."""
     print("waiting for the sweep; Ctrl-C leaves it to go on in the background", file=sys.stderr)
+    whole: dict[str, float | None] = {}
+
+    def left(run: Run) -> float | None:
+        recipe, digest = run.spec.recipe, run.spec.digest
+        if digest not in whole:
+            data = load(recipe.dataset, recipe.image_size)
+            found = estimate(store, recipe, len(data.classes), len(data.train), len(data.test), rows)
+            whole[digest] = found and found.seconds
+        return seconds_left(run, run.history(), whole[digest])
+
     with Bar() as bar:
         while True:
-            mine = [run for run in store.queue() if run.id in ids]
+            queue = store.queue()
+            mine = [run for run in queue if run.id in ids]
             if not any(run.state().active for run in mine):
                 return
-            ends = forecast(store.queue(), lambda run: seconds_left(run, None))
-            last = max((ends[run.id] or math.inf for run in mine), default=0.0)
-            left = f", {last:,.0f} s left" if math.isfinite(last) else ""
+            ends = forecast(queue, left)
+            last = [ends[run.id] for run in mine]
+            words = "" if None in last else f", {max(last):,.0f} s left"
             bar.stage(
-                f"{len(ids) - len(mine)} of {len(ids)} seeds done{left}", len(ids) - len(mine), len(ids)
+                f"{len(ids) - len(mine)} of {len(ids)} seeds done{words}", len(ids) - len(mine), len(ids)
             )
             time.sleep(POLL_SECONDS)
 
 
-def _sweep_result(sweep: Sweep, before: set[str]) -> dict[str, Any]:
-    """Args: before: ids of the runs that had ended when the command began."""
-    values = np.array([row.test_accuracy for row in sweep.finished])
+def _sweep_result(sweep: Sweep, ended: set[str]) -> dict[str, Any]:
+    """Args: ended: ids of the runs that had ended when the command began."""
+    values = np.array([row.test_accuracy for row in sweep.finished]) if sweep.final else np.empty(0)
     found = stats.summarise(values) if len(values) else None
     return {
         "recipe": sweep.digest,
-        "n": len(values),
-        "seeds": [{**summary(row.run, "command line"), "cached": row.run.id in before} for row in sweep.rows],
+        "n": len(sweep.finished),
+        "final": sweep.final,
+        "seeds": [
+            {**summary(row.run, "command line", test=sweep.final), "cached": row.run.id in ended}
+            for row in sweep.rows
+        ],
         "planned": list(sweep.plan.seeds) if sweep.plan else None,
         "added_later": [seed for added in sweep.plan.added for seed in added.seeds] if sweep.plan else [],
         "ended_without_figures": sweep.lost,
+        "remarks": sweep.remarks(),
         "mean": found and found.mean,
         "sd": found.sd if found and found.n > 1 else None,
         "mean_interval": _pair(found and found.mean_interval),
@@ -105,27 +138,24 @@ def _sweep_result(sweep: Sweep, before: set[str]) -> dict[str, Any]:
     }
 
 
-def _sweep_text(sweep: Sweep, waited: bool) -> str:
+def _sweep_text(sweep: Sweep) -> str:
     """The result in words; before the end, how far it is."""
     (name,) = distinct_names([sweep.recipe])
     lines = [f"{name}, digest {sweep.digest}"]
     for row in sweep.rows:
-        accuracy = "" if row.test_accuracy is None else f"  test {row.test_accuracy:.2%}"
-        lines.append(f"seed {row.run.spec.seed:6}  {row.state:12}{accuracy}")
+        shown = f"  test {row.test_accuracy:.2%}" if sweep.final and row.test_accuracy is not None else ""
+        lines.append(f"seed {row.run.spec.seed:6}  {row.state:12}{shown}")
     values = np.array([row.test_accuracy for row in sweep.finished])
-    if len(values) > 1:
+    if sweep.final and len(values) > 1:
         found = stats.summarise(values)
         lines += [
             f"test accuracy over {found.n} seeds: mean {found.mean:.2%}, 95 % {_percent(found.mean_interval)} (Student's t)",
             f"standard deviation {100 * found.sd:.2f} points, 95 % {_points(found.sd_interval)} (chi-square)",
         ]
-    for state, number in (sweep.lost | sweep.halted).items():
-        lines.append(f"{number} {state}: not in these figures")
-    if sweep.under_way and not waited:
-        lines.append(
-            f"{len(sweep.under_way)} go on in the background (seeds "
-            f"{seeds_in_words([row.run.spec.seed for row in sweep.under_way])}); the same command with --wait waits for them"
-        )
+    lines += sweep.remarks()
+    if sweep.under_way:
+        seeds = seeds_in_words([row.run.spec.seed for row in sweep.under_way])
+        lines.append(f"{len(sweep.under_way)} go on in the background (seeds {seeds}); --wait waits for them")
     return "\n".join(lines)
 
 
@@ -147,9 +177,9 @@ def compare_command(options: argparse.Namespace) -> Outcome:
         row.run.look("command line")
     threshold = options.threshold / 100
     compared = stats.compare(studies[0].correct, studies[1].correct, threshold)
+    said = judge(a, b, compared, threshold)
     names = distinct_names([a.recipe, b.recipe])
-    sentence = stats.sentence(compared, "A", "B", threshold)
-    return 0, _compare_result(a, b, compared, sentence, threshold), _compare_text(names, compared, sentence)
+    return 0, _compare_result(a, b, compared, said, threshold), _compare_text(names, compared, said)
 
 
 def _same_images(a: Sweep, b: Sweep, one: Study, other: Study) -> None:
@@ -160,7 +190,9 @@ def _same_images(a: Sweep, b: Sweep, one: Study, other: Study) -> None:
         )
 
 
-def _compare_result(a: Sweep, b: Sweep, found: Comparison, sentence: str, threshold: float) -> dict[str, Any]:
+def _compare_result(
+    a: Sweep, b: Sweep, found: Comparison, said: Judgement, threshold: float
+) -> dict[str, Any]:
     return {
         "a": a.digest,
         "b": b.digest,
@@ -176,13 +208,16 @@ def _compare_result(a: Sweep, b: Sweep, found: Comparison, sentence: str, thresh
         "minimum_detectable": None if math.isnan(found.minimum_detectable) else found.minimum_detectable,
         "seeds_needed": found.seeds_needed,
         "threshold": threshold,
-        "verdict": str(found.verdict),
-        "sentence": sentence,
+        "verdict": str(said.verdict),
+        "sentence": said.sentence,
+        "final": said.final,
+        "remarks": list(said.remarks),
     }
 
 
-def _compare_text(names: list[str], found: Comparison, sentence: str) -> str:
-    lines = [f"A: {names[0]}, {found.n_a} seed(s)", f"B: {names[1]}, {found.n_b} seed(s)", sentence]
+def _compare_text(names: list[str], found: Comparison, said: Judgement) -> str:
+    lines = [f"A: {names[0]}, {found.n_a} seed(s)", f"B: {names[1]}, {found.n_b} seed(s)", said.sentence]
+    lines += said.remarks
     lines.append(f"A minus B: {100 * found.difference:+.2f} points of test accuracy")
     if found.welch:
         lines.append(f"  95 % over seeds, these images (Welch): {_points(found.welch, sign=True)}")

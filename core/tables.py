@@ -1,7 +1,7 @@
 """Tables of recipes over seeds to take away: CSV for programs, LaTeX and Markdown for papers and notes.
 
 A figure without its n and the kind of its interval is worth little once it has left this program, so
-both stand in the header (`SEED_COLUMNS`). CSV holds fractions, unrounded; the others percent and points.
+both stand in the header (`core.seed_table.columns`). CSV holds fractions, unrounded; the others percent and points.
 Names come from people: in each format they are shown as they are, and do nothing.
 """
 
@@ -14,12 +14,12 @@ import pandas as pd
 Row = dict[str, Any]
 """Key of a column -> value; None or NaN where there is none. Accuracies and differences as fractions."""
 
-Kind = Literal["text", "int", "accuracy", "points", "interval", "share"]
+Kind = Literal["text", "int", "accuracy", "points", "interval", "share", "variance"]
 """An interval is a pair of accuracies; points are a deviation or a difference of accuracies."""
 
 Format = Literal["csv", "latex", "markdown"]
 
-_UNITS = {"accuracy": "%", "interval": "%", "share": "%", "points": "points"}
+_UNITS = {"accuracy": "%", "interval": "%", "share": "%", "points": "points", "variance": "points²"}
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,6 @@ class Column:
     key: str
     title: str
     kind: Kind
-
-
-SEED_COLUMNS = (
-    Column("recipe", "recipe", "text"),
-    Column("n", "n (seeds)", "int"),
-    Column("mean", "mean test accuracy over n seeds", "accuracy"),
-    Column(
-        "mean_interval",
-        "95 % Student's t interval of the mean test accuracy over n seeds, these test images",
-        "interval",
-    ),
-    Column("sd", "standard deviation over n seeds (ddof = 1)", "points"),
-    Column("median", "median test accuracy over n seeds", "accuracy"),
-    Column("low", "lowest of n seeds", "accuracy"),
-    Column("high", "highest of n seeds", "accuracy"),
-)
-"""What is said of a recipe; keys as in `core.stats.Summary`, whose rows are made by `dataclasses.asdict`."""
 
 
 def render(rows: Sequence[Row], columns: Sequence[Column], caption: str, format: Format) -> str:
@@ -83,7 +66,7 @@ def to_latex(rows: Sequence[Row], columns: Sequence[Column], caption: str) -> st
     cells = [[_latex_cell(column, row[column.key]) for column in columns] for row in rows]
     frame = pd.DataFrame(cells, columns=[_latex(_title(column)) for column in columns], dtype=object)
     alignment = "".join("l" if column.kind == "text" else "r" for column in columns)
-    return frame.to_latex(
+    return "% needs \\usepackage{booktabs}\n" + frame.to_latex(
         index=False, escape=False, caption=_latex(caption), position="htbp", column_format=alignment
     )
 
@@ -100,7 +83,8 @@ def to_markdown(rows: Sequence[Row], columns: Sequence[Column], caption: str) ->
 
 
 def _csv_titles(column: Column) -> list[str]:
-    title = _harmless(f"{column.title}, fraction" if column.kind in _UNITS else column.title)
+    unit = "squared fraction" if column.kind == "variance" else "fraction"
+    title = _harmless(f"{column.title}, {unit}" if column.kind in _UNITS else column.title)
     return [f"{title}, low", f"{title}, high"] if column.kind == "interval" else [title]
 
 
@@ -127,7 +111,7 @@ def _shown(column: Column, value: Any) -> str:
         return str(int(value))
     if column.kind == "interval":
         return f"{100 * value[0]:.2f} to {100 * value[1]:.2f}"
-    return f"{100 * value:.2f}"
+    return f"{10_000 * value:.3f}" if column.kind == "variance" else f"{100 * value:.2f}"
 
 
 def _none(value: Any) -> bool:
@@ -138,8 +122,9 @@ def _none(value: Any) -> bool:
 
 
 def _number(value: Any) -> Any:
-    """numpy's numbers as Python's, which write themselves with all their digits and nothing else."""
-    return value.item() if hasattr(value, "item") else value
+    """numpy's numbers as Python's; to the ninth digit, since single precision has no more to say."""
+    value = value.item() if hasattr(value, "item") else value
+    return round(value, 9) if isinstance(value, float) else value
 
 
 _LATEX = str.maketrans(

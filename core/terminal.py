@@ -115,12 +115,16 @@ class Bar:
         self._tqdm.set_postfix_str(note)
 
 
-def summary(run: Run, where: str) -> dict[str, Any]:
-    """The keys that scripts rely on; showing a test accuracy counts as a look at it."""
+def summary(run: Run, where: str, test: bool = True) -> dict[str, Any]:
+    """The keys that scripts rely on; showing a test accuracy counts as a look at it.
+
+    Args:
+        test: False leaves the test accuracy out, and counts no look.
+    """
     history = run.history()
     end = history.end if isinstance(history.end, Finished) else None
     last = history.epochs[-1] if history.epochs else None
-    if end:
+    if end and test:
         run.look(where)
     return {
         "run": run.id,
@@ -130,7 +134,7 @@ def summary(run: Run, where: str) -> dict[str, Any]:
         "seed": run.spec.seed,
         "device": history.started.passport["device"] if history.started else None,
         "validation_accuracy": history.validation_accuracy,
-        "test_accuracy": end.test_accuracy if end else None,
+        "test_accuracy": end.test_accuracy if end and test else None,
         "images_per_second": end.images_per_second if end else last and last.images_per_second,
         "seconds": sum(epoch.train_seconds for epoch in history.epochs),
         "message": history.end.message if isinstance(history.end, Failed) else None,

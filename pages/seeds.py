@@ -28,11 +28,11 @@ CHOSEN_AT_FIRST = 2
 
 def main() -> None:
     frame("Seeds", "Would another seed do the same? Repeat a recipe, and read what may be claimed.")
-    found = cache.sweeps()
     with sentences():
+        found = cache.sweeps()
         shown = _choose(found) if found else _nothing_yet()
         _launch(shown)
-        sweep_controls([sweep.digest for sweep in shown])
+        sweep_controls(found, [sweep.digest for sweep in shown])
         if shown:
             reveal_panel(shown)
         _tabs(shown, {sweep.digest: sweep for sweep in found})
@@ -56,7 +56,7 @@ def _choose(found: list[Sweep]) -> list[Sweep]:
     if asked is None and query != st.session_state.get("seeds.query", ""):
         asked = query.split(",")
     held = asked if asked is not None else st.session_state.get("seeds.recipes")
-    known = [digest for digest in held or [] if digest in by_digest]
+    known = [digest for digest in dict.fromkeys(held or []) if digest in by_digest]
     st.session_state["seeds.recipes"] = known if known or held == [] else _first(found)
     chosen = st.multiselect(
         "Recipes to look at",
@@ -107,13 +107,15 @@ def _launch(shown: list[Sweep]) -> None:
             help="Each gets the same seeds; runs that exist are reused.",
         )
         chosen = [draft if name == "draft" else recipes[name] for name in wanted]
-        if all(ready_or_prepare(recipe.dataset, recipe.image_size) for recipe in chosen):
+        if all(ready_or_prepare(recipe.dataset, recipe.image_size, "prepare-launch") for recipe in chosen):
             sweep_form(chosen, "launch")
 
 
 def _tabs(shown: list[Sweep], found: dict[str, Sweep]) -> None:
     names = distinct_names([sweep.recipe for sweep in shown])
-    rows, pending = entries(shown, names, [is_revealed(sweep) for sweep in shown])
+    # One kind of figure for all: validation and test are no scale to sort or compare on together.
+    looks = [is_revealed(sweep) for sweep in shown if sweep.finished]
+    rows, pending = entries(shown, names, bool(looks) and all(looks))
     views = {
         "Seed table": lambda: _overview(rows, pending),
         "Curves": lambda: curves(rows),

@@ -17,8 +17,6 @@ from pages.parts.recipe_form import recipe_form
 from pages.parts.sweep_form import sweep_form
 from pages.parts.words import duration, percent
 
-ROWS_SECONDS_OLD = 10.0  # good enough to tell how fast this machine is
-
 
 def main() -> None:
     frame("Train", "Choose a recipe, start it, and watch it learn. It goes on if you close this page.")

@@ -58,9 +58,9 @@ def test_after_a_run_of_unknown_length_nothing_is_told(store, tiny_recipe):
 
 def test_half_a_run_takes_half_as_long(store, tiny_recipe):
     (run,) = queued(store, dataclasses.replace(tiny_recipe, epochs=4), [0])
-    assert seconds_left(run, 40.0) == 40.0 and seconds_left(run, None) is None
+    assert seconds_left(run, run.history(), 40.0) == 40.0 and seconds_left(run, run.history(), None) is None
     started = Started(1.0, 0, 4, 10, 4000, 1000, ["a"], [0.5] * 3, [0.2] * 3, {})
     epochs = [EpochEnd(n, 10 * n, 1.0, 0.5, 1.0, 0.5, 0.1, 4.0, 1000.0) for n in (1, 2)]
     run.events_path.write_text("".join(map(to_line, [started, *epochs])))
-    assert seconds_left(run, 40.0) == pytest.approx(20.0)
-    assert seconds_left(run, None) == pytest.approx(8.0)  # 8,000 images at 1,000 a second
+    assert seconds_left(run, run.history(), 40.0) == pytest.approx(20.0)
+    assert seconds_left(run, run.history(), None) == pytest.approx(8.0)  # 8,000 images at 1,000 a second

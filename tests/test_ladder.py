@@ -125,11 +125,14 @@ def test_gain_that_other_images_could_undo_is_not_shown():
     assert found.holm_p == 0 and found.word == "not shown"
 
 
-def test_single_seed_has_no_p_and_does_not_count_among_the_steps():
+def test_step_that_is_missing_or_has_one_seed_counts_among_the_comparisons():
     correct = sweep([0.6, 0.8, 0.8])
     first, second = ladder.compare_ladder([*correct[:2], correct[2][:1]])
     assert math.isnan(second.holm_p) and second.word == "not shown"
-    assert first.holm_p == first.comparison.welch_p
+    assert first.holm_p == pytest.approx(2 * first.comparison.welch_p)
+    early = ladder.compare_ladder([*correct[:2], None, None])
+    assert early[1:] == [None, None]
+    assert early[0].holm_p == pytest.approx(3 * first.comparison.welch_p)
 
 
 def test_equal_recipes_seldom_show_a_step():

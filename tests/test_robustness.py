@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.robustness import Answer, Limits, rules, verdict
-from core.stats import sd_interval
+from core.stats import mean_interval, sd_interval
 
 TEN = np.random.default_rng(1).normal(0.76, 0.0034, 10)
 RECALLS = np.tile([0.9, 0.8, 0.6], (10, 1))
@@ -24,13 +24,29 @@ def test_spread_is_judged_by_its_interval_and_not_by_its_estimate():
         assert judged(sd=inside)[0].answer is Answer.open
 
 
-def test_weakest_class_is_named_with_how_far_it_falls_behind():
-    recalls = RECALLS.copy()
-    recalls[3, 2] = 0.3  # mean 2/3, behind by 0.3667
-    rule = judged(recalls=recalls, worst_class=0.36)[1]
-    assert rule.answer is Answer.broken
-    assert "“car” falls 36.7 points" in rule.sentence and "10 of 10 seeds" in rule.sentence
-    assert judged(recalls=recalls, worst_class=0.37)[1].answer is Answer.kept
+def test_weakest_class_is_judged_by_the_mean_over_seeds_and_its_interval():
+    recalls = RECALLS - np.linspace(0, 0.09, 10)[:, None] * [0, 0, 1]  # behind by 0.167 + 2/3 of 0 to 0.09
+    behind = recalls.mean(axis=1) - recalls[:, 2]
+    low, high = mean_interval(behind)
+    rule = judged(recalls=recalls, worst_class=high + 1e-6)[1]
+    assert rule.answer is Answer.kept and "“car” (10 of 10 seeds)" in rule.sentence
+    assert f"{100 * behind.mean():.1f} points on average" in rule.sentence
+    assert judged(recalls=recalls, worst_class=behind.mean())[1].answer is Answer.open
+    assert judged(recalls=recalls, worst_class=low - 1e-6)[1].answer is Answer.broken
+
+
+def test_recipe_with_lost_seeds_is_not_robust():
+    kept = {"sd": 0.05, "worst_class": 0.5, "disagreement": 0.5}
+    answers = rules(TEN, RECALLS, CLASSES, CHURN, Limits(**kept), lost=2)
+    assert "2 of 12 seeds" in answers[-1].sentence
+    assert verdict(answers, 10).startswith("Not robust")
+
+
+def test_nothing_is_called_robust_before_all_seeds_have_ended():
+    assert verdict(judged(sd=0.05, worst_class=0.5, disagreement=0.5), 10, final=False).startswith(
+        "Not known"
+    )
+    assert verdict(judged(sd=0.0001), 10, final=False).startswith("Not known")
 
 
 def test_class_without_test_images_is_passed_over():

@@ -55,8 +55,34 @@ def test_suspects_are_wrong_in_all_seeds_alike_and_confidently(sweep, store, tin
     assert study(four.finished).suspects().tolist() == []
 
 
+def test_two_runs_are_too_few_for_a_suspect(sweep):
+    assert study(sweep.finished[:2]).suspects().tolist() == []
+
+
+def test_figures_that_were_kept_damaged_are_worked_out_again(store, sweep):
+    figures = robustness(study(sweep.finished))
+    keep_robustness(store, sweep, dataclasses.replace(figures, worst_recall=[]))
+    assert kept_robustness(store, sweep) is None
+
+
+def test_no_flipped_bit_of_the_predictions_gets_through_with_another_error(sweep):
+    run = sweep.finished[0].run
+    path = run.folder / "predictions.npz"
+    whole = path.read_bytes()
+    before = read_predictions(run).logits
+    for position in range(0, 8 * len(whole), 37):
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        try:
+            found = read_predictions(run)
+        except UserError:
+            continue
+        assert np.array_equal(found.logits, before)
+
+
 def test_unsure_runs_make_no_suspect(store, tiny_recipe):
-    for seed in range(2):
+    for seed in range(3):
         write(store.open(tiny_recipe, seed, "data")[0], [1, 0, 1, 1, 2, 2], sure=1.0)  # at most 58 %
     (found,) = sweeps(store, RunIndex(store).rows())
     assert study(found.finished).confidence.max() < CONFIDENT
@@ -94,7 +120,7 @@ def test_damaged_predictions_are_refused_in_a_sentence(sweep, damage):
     else:
         content[content.index(b"test_logits") + 300] ^= 255
         path.write_bytes({"empty": b"", "cut": content[:400], "flipped": content}[damage])
-    with pytest.raises(UserError, match="train it again"):
+    with pytest.raises(UserError, match="start the sweep again"):
         read_predictions(run)
 
 

@@ -147,6 +147,38 @@ def test_seeds_added_after_a_result_stay_marked(store, tiny_recipe):
     assert sweep.halted == {"interrupted": 2, "not started": 1}
 
 
+def test_seeds_planned_when_single_runs_were_known_stay_marked(store, tiny_recipe):
+    """Who trains six seeds one by one and then plans the three best has chosen by results."""
+    for run in opened(store, tiny_recipe, range(6)):
+        finish(run)
+        run.look("test")
+    digest = tiny_recipe.digest("data")
+    plan = settle_plan(store, digest, [1, 3, 5], RunIndex(store).rows())
+    assert (plan.known, plan.looks) == (6, 6)
+    (sweep,) = found(store)
+    assert "planned after 6 results were known and test was looked at" in sweep.remarks()
+    assert "3 more trained apart, not counted" in sweep.remarks()
+
+
+def test_results_outside_the_plan_count_as_known_when_seeds_are_added(store, tiny_recipe):
+    digest = tiny_recipe.digest("data")
+    settle_plan(store, digest, [0, 1], [])
+    finish(opened(store, tiny_recipe, [20])[0])
+    plan = settle_plan(store, digest, [20], RunIndex(store).rows())
+    assert [added.seeds for added in plan.added] == [(20,)]
+
+
+def test_sweep_is_final_when_every_seed_has_ended_however(store, tiny_recipe):
+    settle_plan(store, tiny_recipe.digest("data"), [0, 1], [])
+    one, other = opened(store, tiny_recipe, [0, 1])
+    finish(one)
+    assert not found(store)[0].final
+    assert "not final: 1 of 2 planned seeds have figures so far" in found(store)[0].remarks()
+    other.events_path.write_text(to_line(Failed(1.0, "diverged", "It did.")))
+    assert found(store)[0].final
+    assert "1 diverged: without figures, not in them" in found(store)[0].remarks()
+
+
 def test_a_run_beside_the_plan_is_told_and_not_counted(store, tiny_recipe):
     settle_plan(store, tiny_recipe.digest("data"), [0, 1], [])
     for run in opened(store, tiny_recipe, [0, 1, 42]):
@@ -156,13 +188,36 @@ def test_a_run_beside_the_plan_is_told_and_not_counted(store, tiny_recipe):
     assert [row.run.spec.seed for row in sweep.outside] == [42]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99, "seeds": [1]}', '{"format": 1}'])
+BAD_PLANS = [
+    "",
+    "{",
+    "[]",
+    "3",
+    *(
+        f'{{"format": {f}, "created": 1, "added": [], "seeds": {s}}}'
+        for f, s in (
+            (99, "[1]"),
+            (1, "[[1]]"),
+            (1, '["a", 1]'),
+            (1, "[]"),
+            (1, "[-1]"),
+            (1, "null"),
+            (1, "[true]"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("content", BAD_PLANS)
 def test_a_damaged_plan_is_no_plan(store, tiny_recipe, content):
     opened(store, tiny_recipe, [0])
     (store.folder / FOLDER).mkdir()
     (store.folder / FOLDER / f"{tiny_recipe.digest('data')}.json").write_text(content)
     (sweep,) = found(store)
     assert sweep.plan is None and list(sweep.runs) == [0]
+    assert "its plan can't be read" in sweep.remarks()
+    with pytest.raises(UserError, match="can't be read"):  # and its marks are not wiped out by a new one
+        settle_plan(store, sweep.digest, [0, 1], [])
 
 
 def test_plan_that_cannot_be_written_is_told_in_a_sentence(store, tiny_recipe):
@@ -173,13 +228,14 @@ def test_plan_that_cannot_be_written_is_told_in_a_sentence(store, tiny_recipe):
 
 
 def test_sweep_reuses_runs_and_trains_the_rest(store, tiny_recipe, finished_run):
-    runs = start_sweep(store, tiny_recipe, [42, 1], RunIndex(store).rows())
+    runs = start_sweep(store, [tiny_recipe], [42, 1], RunIndex(store).rows())
     assert runs[0].id == finished_run.id
     assert [run.state() for run in runs] == [RunState.FINISHED] * 2
     assert finished_run.history().launches == 1
     (sweep,) = found(store)
     plan = json.loads((store.folder / FOLDER / f"{sweep.digest}.json").read_text())
     assert plan["seeds"] == [42, 1]
+    assert sweep.remarks() == ["planned after 1 result was known"]
 
 
 def test_a_sweep_is_found_by_the_beginning_of_its_digest(store, tiny_recipe):

@@ -5,9 +5,8 @@ import streamlit as st
 
 from core import ladder, seed_figures
 from core.config import KNOBS
-from core.paths import read_json, write_json
-from core.seed_table import Entry, accuracies, summary
-from core.sweep import FOLDER, Sweep
+from core.seed_table import Entry, accuracies, judged_on, summary
+from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
@@ -17,7 +16,7 @@ from pages.parts.reveal import is_revealed, reveal_panel
 from pages.parts.sweep_form import sweep_form
 from pages.parts.words import escaped
 
-CHOICES = {"dataset": "shapes", "width": 0.0625, "epochs": 4}
+WIDTH, EPOCHS = 0.0625, 4
 
 
 def ablation(found: dict[str, Sweep]) -> None:
@@ -31,13 +30,13 @@ def ablation(found: dict[str, Sweep]) -> None:
         "correction for so many comparisons) and image by image. All steps have the same number of epochs."
     )
     choices = _choices()
-    fingerprint = ready_or_prepare(choices["dataset"], 32)
+    fingerprint = ready_or_prepare(choices["dataset"], 32, "prepare-ladder")
     if fingerprint is None:
         return
     steps = ladder.steps(choices["dataset"], choices["width"], choices["epochs"])
     sweeps = [found.get(step.recipe.digest(fingerprint)) for step in steps]
     with st.expander("Train the ladder", expanded=not any(sweeps), icon=":material/stairs:"):
-        sweep_form([step.recipe for step in steps], "ladder")
+        sweep_form([step.recipe for step in steps], "ladder", ladder=True)
     there = [(step, sweep) for step, sweep in zip(steps, sweeps, strict=True) if sweep and sweep.finished]
     if not there:
         _list(steps)
@@ -48,40 +47,36 @@ def ablation(found: dict[str, Sweep]) -> None:
 
 
 def _choices() -> dict:
-    """Data set, width and epochs; kept beside the runs, so that the ladder is found again."""
-    path = cache.store().folder / FOLDER / "ladder-choices.json"
-    kept = {**CHOICES, **{k: v for k, v in (read_json(path) or {}).items() if k in CHOICES}}
-    names = dataset_names()
-    if kept["dataset"] not in names:
-        kept["dataset"] = names[0]
+    """Data set, width and epochs of every step."""
     one, two, three = wrapping_columns(3, "ladder")
-    widths, epochs = KNOBS["width"].ticks, KNOBS["epochs"].ticks
-    chosen = {
+    return {
         "dataset": one.selectbox(
-            "Data set", names, names.index(kept["dataset"]), format_func=dataset_title, key="ladder.dataset"
+            "Data set",
+            dataset_names(),
+            format_func=dataset_title,
+            key="ladder.dataset",
+            persist_state="session",
         ),
         "width": two.select_slider(
             "Width (×)",
-            widths,
-            kept["width"] if kept["width"] in widths else 0.0625,
+            KNOBS["width"].ticks,
+            WIDTH,
             format_func=lambda tick: f"{tick:g}",
             key="ladder.width",
+            persist_state="session",
             help=KNOBS["width"].help,
         ),
         "epochs": int(
             three.select_slider(
                 "Epochs",
-                epochs,
-                kept["epochs"] if kept["epochs"] in epochs else 4,
+                KNOBS["epochs"].ticks,
+                EPOCHS,
                 key="ladder.epochs",
+                persist_state="session",
                 help="Of every step. The report trains its baseline for 4 and the improved one for 60.",
             )
         ),
     }
-    if chosen != kept and cache.store().folder.is_dir():
-        path.parent.mkdir(exist_ok=True)
-        write_json(path, chosen, durable=False)
-    return chosen
 
 
 def _list(steps: list[ladder.Step]) -> None:
@@ -98,54 +93,60 @@ def _changes(step: ladder.Step) -> str:
 
 
 def _picture(there: list[tuple[ladder.Step, Sweep]]) -> None:
-    entries = [Entry(step.title, sweep, is_revealed(sweep)) for step, sweep in there]
+    looks = [is_revealed(sweep) for _, sweep in there]
+    entries = [Entry(step.title, sweep, all(looks)) for step, sweep in there]
     live_chart(
         seed_figures.ladder(
             [entry.name for entry in entries],
             [accuracies(entry) for entry in entries],
             [summary(entry).mean_interval for entry in entries],
+            f"{judged_on(entries)} accuracy",
         ),
         "ladder-picture",
         90 + 52 * len(entries),
-        "Accuracy after each step of the ladder, seeds as dots",
+        f"{judged_on(entries).capitalize()} accuracy after each step of the ladder, seeds as dots",
     )
-    kind = "test" if all(entry.revealed for entry in entries) else "validation"
     st.caption(
-        f"{kind.capitalize()} accuracy; a dot for each seed, the mean with its 95 % interval over seeds."
+        f"{judged_on(entries).capitalize()} accuracy; a dot for each seed, the mean with its 95 % interval over seeds."
     )
 
 
 def _steps(steps: list[ladder.Step], sweeps: list[Sweep | None]) -> None:
-    """Every step with its verdict, as far as its runs and the one's before have finished and are revealed."""
-    ready = [sweep is not None and len(sweep.finished) > 1 and is_revealed(sweep) for sweep in sweeps]
-    first = ready.index(True) if True in ready else len(ready)
-    last = next((place for place in range(first, len(ready)) if not ready[place]), len(ready))
-    judged = {}
-    if last - first > 1:
-        correct = [cache.study(sweep).correct for sweep in sweeps[first:last]]
-        judged = dict(zip(range(first + 1, last), ladder.compare_ladder(correct), strict=True))
+    """Every step with its verdict, where it and the one before are complete and revealed."""
+    ready = [sweep is not None and sweep.final and sweep.finished and is_revealed(sweep) for sweep in sweeps]
+    correct = [cache.study(sweep).correct if use else None for sweep, use in zip(sweeps, ready, strict=True)]
+    judged = [None, *ladder.compare_ladder(correct)]
     lines = [
-        "| step | seeds | gain, points | 95 % over seeds | 95 % over images | p (Holm) | |",
+        "| step | seeds | gain, points | 95 % over seeds | 95 % over images | p (Holm) | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
-    for place, (step, sweep) in enumerate(zip(steps, sweeps, strict=True)):
-        n = len(sweep.finished) if sweep else 0
-        cells = ["", "", "", "", ""]
-        if place in judged:
-            c = judged[place]
-            cells = [
-                f"{100 * c.comparison.difference:+.2f}",
-                _ends(c.comparison.welch),
-                _ends(c.comparison.image_paired),
-                "–" if np.isnan(c.holm_p) else f"{c.holm_p:.3f}",
-                f"**{c.word}**",
-            ]
-        lines.append(f"| {escaped(step.title)} {_changes(step)} | {n} | {' | '.join(cells)} |")
+    for step, sweep, found in zip(steps, sweeps, judged, strict=True):
+        n = f"{len(sweep.finished)} of {len(sweep.runs)}" if sweep else "0"
+        cells = " | ".join(_cells(found)) if found else " | | | | "
+        lines.append(f"| {escaped(step.title)} {_changes(step)} | {n} | {cells} |")
     st.markdown("\n".join(lines))
-    if not judged:
+    st.caption(
+        f"Each step against the one before. The intervals are those of a single comparison; p counts all {len(steps) - 1} "
+        "(Holm). “better” and “worse” need p below 0.05, an interval over images without 0, and 3 seeds of both."
+    )
+    if not any(judged):
         st.caption(
-            "The gains come when two neighbouring steps have at least two seeds each and are revealed."
+            "The gains come when all seeds of two neighbouring steps have ended and their test figures are revealed."
         )
+    for step, sweep in zip(steps, sweeps, strict=True):
+        for remark in sweep.remarks() if sweep else ():
+            st.caption(escaped(f"{step.title}: {remark}"))
+
+
+def _cells(found: ladder.StepComparison) -> list[str]:
+    c = found.comparison
+    return [
+        f"{100 * c.difference:+.2f}",
+        _ends(c.welch),
+        _ends(c.image_paired),
+        "–" if np.isnan(found.holm_p) else f"{found.holm_p:.3f}",
+        f"**{found.word}**",
+    ]
 
 
 def _ends(interval: tuple[float, float] | None) -> str:

@@ -24,8 +24,17 @@ from core.sweep import Sweep
 
 
 def store() -> RunStore:
-    """The runs of this dashboard; cheap, and never stale."""
-    return RunStore(runs_dir())
+    """The runs of this dashboard; never stale. One for all, as it remembers what it read of the queue."""
+    return _store(str(runs_dir()))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _store(runs: str) -> RunStore:
+    return RunStore(Path(runs))
+
+
+ESTIMATE_SECONDS_OLD = 10.0
+"""What was known so long ago is good enough to tell how fast this machine is."""
 
 
 @dataclass
@@ -118,7 +127,8 @@ def ready_fingerprint(recipe: Recipe) -> str:
 def estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
     """How long one run of a recipe takes alone on this machine; None before anything was measured."""
     data = images(recipe.dataset, recipe.image_size, fingerprint)
-    return estimate(store(), recipe, len(data.classes), len(data.train), len(data.test), rows())
+    known = rows(ESTIMATE_SECONDS_OLD)
+    return estimate(store(), recipe, len(data.classes), len(data.train), len(data.test), known)
 
 
 def study(of: Sweep) -> Study:

@@ -1,19 +1,26 @@
 """Recipe against recipe: the sentence first, then what it rests on, then the images that make the difference."""
 
 import math
+from itertools import combinations
 
 import numpy as np
 import streamlit as st
 
 from core import pictures, seed_figures, stats
+from core.datasets import ImageData
 from core.seed_table import Entry, accuracies
 from core.stats import Comparison, Verdict
+from core.study import Study
+from core.verdicts import judge, raised_ps
 from pages.parts import cache
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
-from pages.parts.words import escaped, percent
+from pages.parts.words import escaped
 
 CARDS, CARD_PX = 18, 84
+
+Pairs = dict[tuple[str, str], Comparison]
+"""Of recipes by their digests."""
 
 _BOXES = {
     Verdict.a_better: (st.success, ":material/trophy:"),
@@ -24,7 +31,7 @@ _BOXES = {
 
 
 def comparison(shown: list[Entry]) -> None:
-    """Two of the chosen recipes on their test images; all of them against the first where there are more."""
+    """Two of the chosen recipes on their test images; with more, each p is raised for all comparisons."""
     ready = [entry for entry in shown if entry.sweep.finished]
     if len(ready) < 2:
         st.info("Choose two recipes above that have finished runs: then they are compared here.")
@@ -33,14 +40,21 @@ def comparison(shown: list[Entry]) -> None:
     one, other = _pair(ready)
     if one.sweep.digest == other.sweep.digest:
         st.info("Choose two different recipes.")
-    elif not (one.revealed and other.revealed):
-        _on_validation(one, other)
     elif one.sweep.data_fingerprint != other.sweep.data_fingerprint:
         _different_images(one, other)
+    elif not one.revealed:
+        _on_validation(one, other)
     else:
-        _on_test(one, other, threshold)
-    if len(ready) > 2 and all(entry.revealed for entry in ready):
-        _all_against(one, [entry for entry in ready if entry is not one])
+        _on_test(one, other, threshold, _all_pairs(ready, one, threshold))
+
+
+def _all_pairs(ready: list[Entry], one: Entry, threshold: float) -> Pairs:
+    """Every pair of the recipes that saw the same images: chosen together, they are looked at together."""
+    alike = [entry for entry in ready if entry.sweep.data_fingerprint == one.sweep.data_fingerprint]
+    return {
+        (a.sweep.digest, b.sweep.digest): cache.compare(a.sweep, b.sweep, threshold)
+        for a, b in combinations(alike, 2)
+    }
 
 
 def _threshold() -> float:
@@ -52,6 +66,7 @@ def _threshold() -> float:
             1.0,
             0.05,
             key="seeds.threshold",
+            persist_state="session",
             width=280,
             help="Below it you would not care. While the seeds can't show a difference of this size, "
             "the page says that they are too few.",
@@ -79,16 +94,24 @@ def _pair(ready: list[Entry]) -> tuple[Entry, Entry]:
     return ready[chosen[0]], ready[chosen[1]]
 
 
-def _on_test(one: Entry, other: Entry, threshold: float) -> None:
+def _on_test(one: Entry, other: Entry, threshold: float, pairs: Pairs) -> None:
     a, b = cache.study(one.sweep), cache.study(other.sweep)
     if not np.array_equal(a.labels, b.labels):
         _different_images(one, other)
         return
     found = cache.compare(one.sweep, other.sweep, threshold)
-    box, icon = _BOXES[found.verdict]
-    box(escaped(stats.sentence(found, "A", "B", threshold)), icon=icon)
-    rows = [("other seeds, these images (Welch)", found.difference, found.welch)]
-    rows.append(("other images, these models (paired)", found.difference, found.image_paired))
+    raised = raised_ps(pairs)
+    key = (one.sweep.digest, other.sweep.digest)
+    holm_p = raised.get(key, raised.get(key[::-1])) if len(pairs) > 1 else None
+    said = judge(one.sweep, other.sweep, found, threshold, holm_p=holm_p, comparisons=len(pairs))
+    box, icon = _BOXES[said.verdict]
+    box(escaped(said.sentence), icon=icon)
+    for remark in said.remarks:
+        st.caption(escaped(remark))
+    rows = [
+        ("other seeds, these images (Welch)", found.difference, found.welch),
+        ("other images, these models (paired)", found.difference, found.image_paired),
+    ]
     live_chart(
         seed_figures.difference_intervals(rows),
         "seeds-difference",
@@ -96,30 +119,35 @@ def _on_test(one: Entry, other: Entry, threshold: float) -> None:
         f"Difference of mean test accuracy, A minus B: {100 * found.difference:.2f} points, with two intervals",
     )
     _figures(found, one, other)
+    if len(pairs) > 1:
+        _all_against(one, other, pairs, raised)
     if found.n_a == found.n_b == 1:
         p = stats.mcnemar(a.correct[0], b.correct[0])
         st.caption(
             f"One run each: McNemar's exact test gives p = {p:.3f}. It compares these two trained models, not the "
             "recipes: another seed of either may turn it round."
         )
-    _images(one, other, a.correct, b.correct, a.answers, b.answers)
+    _images(one, a, b)
 
 
 def _figures(found: Comparison, one: Entry, other: Entry) -> None:
     """What the sentence rests on, two rows of three."""
     a, b = (accuracies(entry) for entry in (one, other))
     figures = [
-        (f"A, mean of {len(a)}", percent(float(a.mean())), one.name),
-        (f"B, mean of {len(b)}", percent(float(b.mean())), other.name),
+        (f"A, mean of {len(a)}", f"{a.mean():.2%}", one.name),
+        (f"B, mean of {len(b)}", f"{b.mean():.2%}", other.name),
         ("A is ahead in", f"{found.p_a_better:.0%} of pairs", _pairs_help(found)),
     ]
     if found.check:
-        needed = "over 1,000" if found.seeds_needed is None else f"{found.seeds_needed}"
+        enough = found.seeds_needed and max(found.seeds_needed, stats.FEWEST_SEEDS)
+        needed = "over 1,000" if enough is None else f"{enough}"
+        floor = 2 / math.comb(found.n_a + found.n_b, found.n_a)
         figures += [
             (
                 "p: Welch, check",
                 f"{_p(found.welch_p)}, {_p(found.check.p)}",
-                f"Of Welch's t test, and of one that assumes no normal distribution: {found.check.name}.",
+                f"Of Welch's t test, and of one that assumes no normal distribution: {found.check.name}; with "
+                f"{found.n_a} and {found.n_b} seeds that can't go below {_p(floor)}.",
             ),
             (
                 "These seeds can show",
@@ -153,76 +181,53 @@ def _p(value: float) -> str:
 
 def _on_validation(one: Entry, other: Entry) -> None:
     """For choosing: each seed may hold out other images, so only the interval over seeds exists."""
-    a, b = (np.array([row.validation_accuracy for row in entry.sweep.finished]) for entry in (one, other))
-    words = f"On validation, which is for choosing, A is {100 * (a.mean() - b.mean()):+.2f} points ahead of B"
+    a, b = accuracies(one), accuracies(other)
+    difference = float(a.mean() - b.mean())
+    leader, sign = ("A", 1) if difference >= 0 else ("B", -1)
+    words = f"On validation, which is for choosing, {leader} leads by {100 * abs(difference):.2f} points"
     if min(len(a), len(b)) > 1:
-        low, high = stats.welch_interval(a, b)
-        words += f" (95 % interval over seeds, Welch: {100 * low:+.2f} to {100 * high:+.2f})"
+        low, high = sorted(sign * 100 * end for end in stats.welch_interval(a, b))
+        words += f" (95 % interval over seeds, Welch: {low:.2f} to {high:.2f})"
     st.info(
         escaped(
             f"{words}. The verdict, and the images behind it, come with the test figures: reveal them above."
         ),
         icon=":material/visibility_off:",
     )
+    for letter, entry in (("A", one), ("B", other)):
+        for remark in entry.sweep.remarks():
+            st.caption(escaped(f"{letter}: {remark}"))
 
 
 def _different_images(one: Entry, other: Entry) -> None:
-    a, b = accuracies(one), accuracies(other)
-    words = (
-        "These recipes were tested on different images, so they can't be compared image by image, and no verdict is "
-        f"given. Their mean accuracies are {percent(float(a.mean()))} and {percent(float(b.mean()))}"
+    a, b = (float(accuracies(entry).mean()) for entry in (one, other))
+    st.warning(
+        escaped(
+            "These recipes were tested on different images, so their difference means nothing and no verdict is "
+            f"given. Their mean {'test' if one.revealed else 'validation'} accuracies are {a:.2%} and {b:.2%}."
+        ),
+        icon=":material/warning:",
     )
-    if min(len(a), len(b)) > 1:
-        low, high = stats.welch_interval(a, b)
-        words += f"; the difference, over seeds alone: {100 * low:+.2f} to {100 * high:+.2f} points"
-    st.warning(escaped(f"{words}."), icon=":material/warning:")
 
 
-def _all_against(first: Entry, others: list[Entry]) -> None:
-    """Several comparisons at once: p-values raised after Holm."""
-    others = [e for e in others if e.sweep.data_fingerprint == first.sweep.data_fingerprint]
-    several = [e for e in others if min(len(e.sweep.finished), len(first.sweep.finished)) > 1]
-    if not several:
-        return
-    found = [cache.compare(first.sweep, entry.sweep, 0.01) for entry in several]
-    raised = stats.holm(np.array([c.welch_p for c in found]))
-    st.markdown("**A against all the others**")
-    lines = [
-        "| recipe | A minus it, points | 95 % over seeds | 95 % over images | p (Holm) |",
-        "|---|---|---|---|---|",
-    ]
-    for entry, c, p in zip(several, found, raised, strict=True):
-        lines.append(
-            f"| {escaped(entry.name)} | {100 * c.difference:+.2f} | {_both(c.welch)} | {_both(c.image_paired)} | {_p(p)} |"
-        )
-    st.markdown("\n".join(lines))
+def _all_against(one: Entry, other: Entry, pairs: Pairs, raised: dict[tuple[str, str], float]) -> None:
+    """What the p of this pair is among."""
+    alone = len(pairs) - len(raised)
     st.caption(
-        f"Holm's correction over {len(several)} comparisons: one false alarm among all stays as rare as in one."
+        escaped(
+            f"{len(pairs)} comparisons of the chosen recipes side by side; the verdict above counts them all (Holm: "
+            f"{', '.join(_p(p) for p in sorted(raised.values()))}). The intervals are those of one comparison each."
+            + (f" {alone} have a single seed on one side, and no p." if alone else "")
+        )
     )
 
 
-def _both(interval: stats.Interval) -> str:
-    return f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}"
-
-
-def _images(
-    one: Entry,
-    other: Entry,
-    correct_a: np.ndarray,
-    correct_b: np.ndarray,
-    answers_a: np.ndarray,
-    answers_b: np.ndarray,
-) -> None:
+def _images(one: Entry, a: Study, b: Study) -> None:
     """Images that one gets right and the other wrong, those first where that holds over most seeds."""
-    side = st.segmented_control(
-        "Images that",
-        ["A gets right and B wrong", "B gets right and A wrong"],
-        default="A gets right and B wrong",
-        required=True,
-        key="seeds.side",
-    )
-    lead = correct_a.mean(axis=0) - correct_b.mean(axis=0)
-    lead = lead if side.startswith("A") else -lead
+    sides = ["A gets right and B wrong", "B gets right and A wrong"]
+    side = st.segmented_control("Images that", sides, default=sides[0], required=True, key="seeds.side")
+    winner, loser = (a, b) if side == sides[0] else (b, a)
+    lead = winner.correct.mean(axis=0) - loser.correct.mean(axis=0)
     order = np.argsort(-lead, kind="stable")[: int((lead > 0).sum())]
     if not len(order):
         st.caption("There is none.")
@@ -230,21 +235,23 @@ def _images(
     pages = -(-len(order) // CARDS)
     page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key="seeds.images.page", width=160)
     data = cache.judged_images(one.sweep)
-    winners, losers = (answers_a, answers_b) if side.startswith("A") else (answers_b, answers_a)
-    right = correct_a if side.startswith("A") else correct_b
     with st.container(horizontal=True):
         for index in order[(page - 1) * CARDS : page * CARDS]:
-            truth = data.test.labels[index]
-            wrong = losers[:, index][losers[:, index] != truth]
-            usual = data.classes[np.bincount(wrong).argmax()]
-            st.image(
-                pictures.enlarged(data.test.images[index], CARD_PX),
-                caption=escaped(
-                    f"{data.classes[truth]}: right in {right[:, index].sum()} of {len(winners)}, "
-                    f"other wrong in {len(wrong)} of {len(losers)} ({usual})"
-                ),
-                width=CARD_PX + 40,
-                output_format="PNG",
-                alt=f"Test image {index}",
-            )
-    st.caption(f"{len(order):,} images in all. A: {escaped(one.name)}. B: {escaped(other.name)}.")
+            _card(data, int(index), winner, loser)
+    st.caption(f"{len(order):,} images in all.")
+
+
+def _card(data: ImageData, index: int, winner: Study, loser: Study) -> None:
+    truth = data.test.labels[index]
+    wrong = loser.answers[:, index][loser.answers[:, index] != truth]
+    usual = data.classes[np.bincount(wrong).argmax()]
+    st.image(
+        pictures.enlarged(data.test.images[index], CARD_PX),
+        caption=escaped(
+            f"{data.classes[truth]}: right in {winner.correct[:, index].sum()} of {len(winner.seeds)}, "
+            f"other wrong in {len(wrong)} of {len(loser.seeds)} ({usual})"
+        ),
+        width=CARD_PX + 40,
+        output_format="PNG",
+        alt=f"Test image {index}, a {data.classes[truth]}",
+    )

@@ -55,6 +55,7 @@ def frame(title: str, explanation: str) -> None:
             )
     st.title(title, anchor=False)
     st.markdown(explanation)
+    show_told()
     go_on()
 
 
@@ -66,6 +67,24 @@ def wrapping_columns(
     Streamlit's own squeeze until the window is a phone's: with the menu beside them, too late.
     """
     return st.container(key=f"wrap-{key}").columns(spec, gap=gap, border=border)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """In a callback, which can't draw: what went wrong is shown by the page that is drawn next."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        words = (
+            str(error) if isinstance(error, UserError) else f"{error.strerror or error}: nothing was changed."
+        )
+        st.session_state["told"] = words
+
+
+def show_told() -> None:
+    """What a callback had to tell."""
+    if words := st.session_state.pop("told", None):
+        st.error(escaped(words), icon=":material/error:")
 
 
 @contextmanager

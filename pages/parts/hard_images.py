@@ -27,7 +27,7 @@ def hard_images(entry: Entry) -> None:
     always, never = int(counts[n]), int(counts[0])
     st.markdown(
         f"Of {len(found.labels):,} test images **{never:,}** are right in every seed and **{always:,}** wrong in every "
-        f"seed; on the {len(found.labels) - always - never:,} between, chance decides."
+        f"seed; on the {len(found.labels) - always - never:,} between it depends on the seed."
     )
     suspects = found.suspects()
     options = {f"Suspects of a wrong label ({len(suspects):,})": suspects}
@@ -35,9 +35,12 @@ def hard_images(entry: Entry) -> None:
         f"Wrong in {k} of {n} ({counts[k]:,})": np.flatnonzero(found.wrong_counts == k)
         for k in range(n, 0, -1)
     }
+    names = list(options)
+    first = next((place for place, name in enumerate(names) if len(options[name])), 0)
     chosen = st.selectbox(
         "Which images",
-        list(options),
+        names,
+        index=first,
         key=f"seeds.hard.{sweep.digest}",
         help=f"Suspects: every seed gives the same wrong answer, with a mean probability of at least {CONFIDENT:.0%}. "
         "Either the label is wrong or the image misleads.",

@@ -4,10 +4,9 @@ import numpy as np
 import streamlit as st
 
 from core import lesson, seed_figures
-from core.seed_table import Entry, accuracies
+from core.seed_table import Entry, accuracies, judged_on
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
-from pages.parts.words import escaped
 
 FEWEST = 5  # seeds of a recipe that may serve as the pool
 DRAWS = 4000
@@ -20,17 +19,46 @@ def lucky_seed(shown: list[Entry]) -> None:
         "Two recipes that are **equal**: whichever seems better is so by luck. How large a lead does luck give, and how "
         "often would we have believed it?"
     )
+    pool, told, lead = _pool(shown)
+    found = lesson.lesson(pool, draws=DRAWS, generator=np.random.default_rng(0))
+    live_chart(
+        seed_figures.leads(found.leads(), lead),
+        "lesson-leads",
+        300,
+        "How large a lead two equal recipes show with 1, 3 and 10 seeds each",
+    )
+    st.caption(f"{DRAWS:,} comparisons of two equal recipes for each number of seeds; {found.source}. {told}")
+    lines = [
+        f"| seeds each | typical lead | leads of {100 * lead:.2f} points and more | best seed above the mean | Welch calls them different |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found.by_n.values():
+        alarms = (
+            "one run each: no test" if np.isnan(one.welch_false_alarms) else f"{one.welch_false_alarms:.1%}"
+        )
+        best = "–" if np.isnan(one.best_sds) else f"{one.best_sds:.2f} deviations"
+        lead_words = f"{100 * np.median(one.leads):.2f} points"
+        lines.append(f"| {one.n} | {lead_words} | {one.share(lead):.1%} | {best} | {alarms} |")
+    st.markdown("\n".join(lines))
+    _draw_again(pool)
+
+
+def _pool(shown: list[Entry]) -> tuple[np.ndarray | lesson.Simulated, str, float]:
+    """Where accuracies are drawn from, what has to be said of that, and the lead that looks good."""
     pools = {
-        f"Your runs: {e.name} ({len(e.sweep.finished)} seeds)": e
-        for e in shown
-        if len(e.sweep.finished) >= FEWEST
+        f"Your runs: {entry.name} ({len(entry.sweep.finished)} seeds)": entry
+        for entry in shown
+        if len(entry.sweep.finished) >= FEWEST
     }
-    left, middle, right = wrapping_columns([2, 1, 1], "lesson")
+    left, middle, right = wrapping_columns(3, "lesson")
     name = left.selectbox("Accuracies from", [*pools, "Simulated (no real runs)"], key="lesson.pool")
+    if not pools:
+        st.caption(f"Own runs may serve, too, from {FEWEST} finished seeds of a chosen recipe on.")
     if name in pools:
         pool = accuracies(pools[name])
-        pool_sd = 100 * float(pool.std(ddof=1))
-        middle.metric("Their deviation", f"{pool_sd:.2f} points")
+        sd = 100 * float(pool.std(ddof=1))
+        middle.metric("Their deviation", f"{sd:.2f} points")
+        told = f"Accuracies on {judged_on([pools[name]])}. So few runs vary less than many would: luck is understated."
     else:
         sd = middle.number_input(
             "Deviation over seeds (points)",
@@ -40,34 +68,11 @@ def lucky_seed(shown: list[Entry]) -> None:
             0.01,
             help="0.34 is the report's figure for its baseline over ten seeds.",
         )
-        pool = lesson.Simulated(REPORT_MEAN / 100, sd / 100)
-        pool_sd = sd
+        pool, told = lesson.Simulated(REPORT_MEAN / 100, sd / 100), ""
     lead = right.number_input(
-        "A lead that looks good (points)", 0.01, 20.0, max(0.01, round(1.2 * pool_sd, 2)), 0.05
+        "A lead that looks good (points)", 0.01, 20.0, max(0.01, round(1.2 * sd, 2)), 0.05
     )
-    found = lesson.lesson(pool, draws=DRAWS, generator=np.random.default_rng(0))
-    live_chart(
-        seed_figures.leads(found.leads(), lead / 100),
-        "lesson-leads",
-        300,
-        "How large a lead two equal recipes show with 1, 3 and 10 seeds each",
-    )
-    st.caption(f"{DRAWS:,} comparisons of two equal recipes for each number of seeds; {found.source}.")
-    lines = [
-        "| seeds each | typical lead | lead of at least that | called different by Welch's test |",
-        "|---|---|---|---|",
-    ]
-    for one in found.by_n.values():
-        alarms = (
-            "one run each has no test"
-            if np.isnan(one.welch_false_alarms)
-            else f"{one.welch_false_alarms:.1%}"
-        )
-        lines.append(
-            f"| {one.n} | {100 * np.median(one.leads):.2f} points | {one.share(lead / 100):.0%} | {alarms} |"
-        )
-    st.markdown("\n".join(lines))
-    _draw_again(pool)
+    return pool, told, lead / 100
 
 
 def _draw_again(pool: np.ndarray | lesson.Simulated) -> None:
@@ -76,17 +81,18 @@ def _draw_again(pool: np.ndarray | lesson.Simulated) -> None:
         n = st.segmented_control("Seeds each", [1, 3, 10], default=1, required=True, key="lesson.n")
         if st.button("Draw again", key="lesson.draw", icon=":material/casino:"):
             st.session_state["lesson.seed"] = st.session_state.get("lesson.seed", 0) + 1
-    seed = st.session_state.get("lesson.seed", 0)
-    a, b = lesson.one_draw(pool, n, np.random.default_rng(seed))
-    seeds = np.arange(n)
+    a, b = lesson.one_draw(pool, n, np.random.default_rng(st.session_state.get("lesson.seed", 0)))
+    numbers = np.arange(1, n + 1)
     live_chart(
         seed_figures.seed_strip(
-            {"A": a, "B": b}, {"A": None, "B": None}, {"A": seeds, "B": seeds}, "accuracy"
+            {"A": a, "B": b}, {"A": None, "B": None}, {"A": numbers, "B": numbers}, "accuracy"
         ),
         "lesson-strip",
         220,
         "One draw of both recipes",
     )
-    ahead = "A" if a.mean() > b.mean() else "B"
-    gap = abs(100 * (a.mean() - b.mean()))
-    st.markdown(escaped(f"{ahead} “wins” by {gap:.2f} points, and it is the same recipe."))
+    gap = 100 * float(a.mean() - b.mean())
+    if round(gap, 9) == 0:
+        st.markdown("A tie, as it should be: it is the same recipe.")
+    else:
+        st.markdown(f"{'A' if gap > 0 else 'B'} “wins” by {abs(gap):.2f} points, and it is the same recipe.")

@@ -37,16 +37,20 @@ def _fingerprint(dataset: str, image_size: int) -> str | None:
     return source(dataset, image_size).ready_fingerprint()
 
 
-def ready_or_prepare(dataset: str, image_size: int) -> str | None:
-    """The fingerprint of a data set that is ready; else draw what gets it ready, and give None."""
+def ready_or_prepare(dataset: str, image_size: int, key: str = "prepare") -> str | None:
+    """The fingerprint of a data set that is ready; else draw what gets it ready, and give None.
+
+    Args:
+        key: another for each place of a page.
+    """
     with sentences():
         if found := fingerprint(dataset, image_size):
             return found
-        _prepare_panel(dataset, image_size)
+        _prepare_panel(dataset, image_size, key)
     return None
 
 
-def _prepare_panel(dataset: str, image_size: int) -> None:
+def _prepare_panel(dataset: str, image_size: int, key: str) -> None:
     status = preparation.status(dataset, image_size)
     if status and not status.error:
         st.fragment(_watch, run_every=POLL_SECONDS)(dataset, image_size)
@@ -56,7 +60,7 @@ def _prepare_panel(dataset: str, image_size: int) -> None:
     kind = dataset.partition(":")[0]
     st.info(f"{DATASETS[kind].summary} It has to be made ready once.", icon=":material/download:")
     label = "Try again" if status else {"cifar10": "Download CIFAR-10"}.get(kind, "Read the images")
-    if st.button(label, type="primary", key="prepare"):
+    if st.button(label, type="primary", key=key):
         preparation.begin(dataset, image_size)
         st.rerun()
 

@@ -6,7 +6,7 @@ from core.config import in_words
 from core.executors import stop
 from core.store import Run, RunState
 from pages.parts import cache
-from pages.parts.frame import go_on, sentences
+from pages.parts.frame import go_on, sentences, told
 from pages.parts.pickers import dataset_title
 from pages.parts.words import escaped, state_badge
 
@@ -37,6 +37,11 @@ def _tick(hidden: str, was_waiting: bool) -> None:
         _draw(_waiting(hidden))
 
 
+def _stop(run: Run) -> None:
+    with told():
+        stop(cache.store(), run)
+
+
 def _draw(runs: list[Run]) -> None:
     if not runs:
         return
@@ -51,9 +56,9 @@ def _draw(runs: list[Run]) -> None:
                 f"{in_words(recipe)} · {escaped(dataset_title(recipe.dataset))} · seed {run.spec.seed}"
             )
             st.page_link("pages/train.py", label="Watch", query_params={"run": run.id})
-            if state is not RunState.STOPPING and st.button("Stop", key=f"stop-queued-{run.id}"):
-                stop(cache.store(), run)
-                st.rerun()
+            if state is not RunState.STOPPING:
+                # A callback, or the click would be lost where the page finds itself out of date first.
+                st.button("Stop", key=f"stop-queued-{run.id}", on_click=_stop, args=(run,))
     if len(runs) > MOST_ROWS:
         st.page_link(
             "pages/seeds.py",

@@ -5,11 +5,11 @@ import streamlit as st
 
 from core import robustness, seed_figures
 from core.robustness import Answer, Limits
-from core.seed_table import Entry, accuracies, summary
+from core.seed_table import Entry, accuracies, judged_on, summary
 from core.stats import pointwise_band
 from core.sweep import Sweep
 from pages.parts import cache
-from pages.parts.frame import wrapping_columns
+from pages.parts.frame import sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.words import escaped, percent
 
@@ -30,8 +30,7 @@ def strip(shown: list[Entry]) -> None:
     if not with_runs:
         st.caption("The dots begin with the first run that finishes.")
         return
-    kinds = {entry.revealed for entry in with_runs}
-    quantity = "accuracy" if len(kinds) > 1 else "test accuracy" if kinds == {True} else "validation accuracy"
+    quantity = f"{judged_on(with_runs)} accuracy"
     intervals = {entry.name: summary(entry).mean_interval for entry in with_runs}
     figure = seed_figures.seed_strip(
         {entry.name: accuracies(entry) for entry in with_runs},
@@ -56,6 +55,11 @@ def curves(shown: list[Entry]) -> None:
 
 
 def _curves(shown: list[tuple[str, Sweep]]) -> None:
+    with sentences():
+        _draw_curves(shown)
+
+
+def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
     found = {}
     for quantity in ("accuracy", "loss"):
         arrays = {name: _array(sweep, f"validation_{quantity}") for name, sweep in shown}
@@ -129,7 +133,14 @@ def robust(entry: Entry) -> None:
     standard = Limits()
     columns = wrapping_columns(3, "limits")
     sd = columns[0].number_input(
-        "Spread allowed (points)", 0.05, 20.0, 100 * standard.sd, 0.05, help="Standard deviation over seeds."
+        "Spread allowed (points)",
+        0.05,
+        20.0,
+        100 * standard.sd,
+        0.05,
+        help="Standard deviation over seeds.",
+        key="limits.sd",
+        persist_state="session",
     )
     worst = columns[1].number_input(
         "Weakest class may fall behind (points)",
@@ -137,7 +148,9 @@ def robust(entry: Entry) -> None:
         100.0,
         100 * standard.worst_class,
         1.0,
-        help="Behind the mean over classes, in the seed where that is worst.",
+        help="Behind the mean over classes, on average over seeds.",
+        key="limits.class",
+        persist_state="session",
     )
     churn = columns[2].number_input(
         "Disagreement allowed (%)",
@@ -146,13 +159,20 @@ def robust(entry: Entry) -> None:
         100 * standard.disagreement,
         1.0,
         help="Images on which two seeds answer differently, on average.",
+        key="limits.churn",
+        persist_state="session",
     )
     found = cache.study(entry.sweep)
     if len(found.seeds) < 2:
         st.caption("Robustness needs at least two seeds that have finished.")
         return
     limits = Limits(sd / 100, worst / 100, churn / 100)
-    answers = robustness.rules(found.accuracies, found.recalls, list(entry.classes), found.churn, limits)
-    st.markdown(f"**{escaped(robustness.verdict(answers, len(found.seeds)))}**")
+    lost = sum(entry.sweep.lost.values())
+    answers = robustness.rules(
+        found.accuracies, found.recalls, list(entry.classes), found.churn, limits, lost
+    )
+    st.markdown(f"**{escaped(robustness.verdict(answers, len(found.seeds), entry.sweep.final))}**")
     for rule in answers:
         st.markdown(f"{_ICONS[rule.answer]} **{rule.title}.** {escaped(rule.sentence)}")
+    for remark in entry.sweep.remarks():
+        st.caption(escaped(remark))

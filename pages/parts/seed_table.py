@@ -1,5 +1,6 @@
 """The seed table on the screen, and as a file to take home."""
 
+import math
 import time
 from typing import Any
 
@@ -7,16 +8,19 @@ import pandas as pd
 import streamlit as st
 
 from core import study
-from core.seed_table import SORTS, Entry, table
+from core.errors import UserError
+from core.seed_table import SORTS, Entry, columns, judged_on, table
 from core.stats import Interval
 from core.sweep import Sweep
-from core.tables import Column, render
+from core.tables import render
 from pages.parts import cache
+from pages.parts.words import escaped
 
 BUDGET_SECONDS = 0.5
 """So long a page may work out figures before it shows what it has; the rest follows by itself."""
 MOST_RECIPES = 100
 ROW_PX, MOST_ROWS = 35, 14
+MOST_REMARKS = 6  # recipes whose remarks stand under the table, too
 
 FILES = {
     "CSV": ("csv", "text/csv"),
@@ -26,29 +30,42 @@ FILES = {
 SUFFIX = {"csv": "csv", "latex": "tex", "markdown": "md"}
 
 
-def entries(sweeps: list[Sweep], names: list[str], revealed: list[bool]) -> tuple[list[Entry], int]:
+def entries(sweeps: list[Sweep], names: list[str], revealed: bool) -> tuple[list[Entry], int]:
     """What the table needs of each sweep; and of how many the figures are still to be worked out."""
     deadline, pending, found = time.monotonic() + BUDGET_SECONDS, 0, []
-    for sweep, name, shown in zip(sweeps, names, revealed, strict=True):
-        figures = study.kept_robustness(cache.store(), sweep) if shown else None
-        if shown and sweep.finished and figures is None:
+    for sweep, name in zip(sweeps, names, strict=True):
+        figures = study.kept_robustness(cache.store(), sweep) if revealed else None
+        if revealed and sweep.finished and figures is None:
             if time.monotonic() < deadline:
-                figures = study.robustness(cache.study(sweep))
-                study.keep_robustness(cache.store(), sweep, figures)
+                figures = _worked_out(sweep)
             else:
                 pending += 1
-        found.append(Entry(name, sweep, shown, figures, cache.class_names(sweep) if shown else ()))
+        found.append(Entry(name, sweep, revealed, figures, cache.class_names(sweep) if revealed else ()))
     return found, pending
+
+
+def _worked_out(sweep: Sweep) -> study.Robustness | None:
+    """None, and the reason as a sentence, where predictions are lost; accuracies are told all the same."""
+    try:
+        figures = study.robustness(cache.study(sweep))
+    except UserError as error:
+        st.error(escaped(str(error)), icon=":material/error:")
+        return None
+    study.keep_robustness(cache.store(), sweep, figures)
+    return figures
 
 
 def seed_table(shown: list[Entry], pending: int) -> None:
     """The table with its order, its seeds, and its downloads."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         sort = st.selectbox("Order of the recipes", list(SORTS), key="seeds.sort", width=220)
-        seeds = st.toggle("Show each seed", len(shown) <= 4, key="seeds.each")
+        seeds = st.toggle("Each seed", len(shown) <= 4, key="seeds.each")
+        st.toggle("Median, lowest, highest", key="seeds.more", persist_state="session")
     rows = table(shown[:MOST_RECIPES], sort, seeds)
+    drawn = pd.DataFrame([_shown(row, row["n"] is not None) for row in rows])
+    empty = [name for name in drawn if drawn[name].isna().all() or (drawn[name] == "").all()]
     st.dataframe(
-        pd.DataFrame([_shown(row, bool(row["n"] is not None)) for row in rows]),
+        drawn.drop(columns=empty),
         hide_index=True,
         height=38 + ROW_PX * min(len(rows), MOST_ROWS),
         column_config=_column_config(),
@@ -57,6 +74,10 @@ def seed_table(shown: list[Entry], pending: int) -> None:
     )
     if len(shown) > MOST_RECIPES:
         st.caption(f"The newest {MOST_RECIPES} of {len(shown):,} recipes.")
+    st.caption(f"Judged on {judged_on(shown)} images.")
+    for entry in shown[:MOST_REMARKS]:
+        for remark in entry.sweep.remarks():
+            st.caption(escaped(f"{entry.name}: {remark}"))
     if pending:
         st.fragment(_wait, run_every=0.5)(time.time())
         st.caption(f"Figures of {pending} recipes are still being worked out …")
@@ -79,16 +100,22 @@ def _shown(row: dict[str, Any], whole: bool) -> dict[str, Any]:
         "interval": _interval(row.get("mean_interval")),
         "sd": _percent(row.get("sd")),
         "sd interval": _interval(row.get("sd_interval")),
-        "of the recipe": _of_the_recipe(row),
-        "weakest class": _weakest(row),
+        "state": row["state"],
         "disagree": _percent(row.get("churn")),
         "together": _percent(row.get("ensemble")),
+        "weakest class": _weakest(row),
+        "of the recipe": _of_the_recipe(row),
+        **(_more(row) if st.session_state.get("seeds.more") else {}),
+    }
+
+
+def _more(row: dict[str, Any]) -> dict[str, Any]:
+    """Figures that fewer people ask for."""
+    return {
         "median": _percent(row.get("median")),
         "middle half": _percent(row.get("interquartile_mean")),
         "lowest": _percent(row.get("low")),
         "highest": _percent(row.get("high")),
-        "judged on": row["judged_on"],
-        "state": row["state"],
     }
 
 
@@ -101,10 +128,10 @@ def _interval(value: Interval | None) -> str:
 
 
 def _of_the_recipe(row: dict[str, Any]) -> str:
-    value = row.get("seed_sd")
-    if value is None:
+    variance = row.get("seed_variance")
+    if variance is None:
         return ""
-    return f"{100 * value:.2f}" if value else "not told from 0"
+    return f"{100 * math.sqrt(variance):.2f}" if variance > 0 else "not distinguishable from 0"
 
 
 def _weakest(row: dict[str, Any]) -> str:
@@ -116,7 +143,7 @@ def _column_config() -> dict[str, Any]:
     percent, points = "%.2f %%", "%.2f"
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "recipe": text(width=340),
+        "recipe": text(width=230, pinned=True),
         "n": number(format="%d", help="Runs that finished; others are told under state.", width="small"),
         "mean": number(format=percent, help="Mean accuracy over seeds; of a single seed its accuracy."),
         "interval": text(
@@ -128,11 +155,15 @@ def _column_config() -> dict[str, Any]:
             "its interval", help="95 %, chi-square: how well so few seeds know the deviation."
         ),
         "of the recipe": text(
+            "sd beyond these images",
             help="What would be left of the deviation on endlessly many images like these, in points (Jordan's split): "
-            "the rest is luck on these very test images."
+            "the rest is luck on these very test images. A rough figure: recipes without any such deviation still show "
+            "one in about 4 of 10 sweeps.",
         ),
         "weakest class": text(help="The class recognised least, in the seed where that is worst."),
-        "disagree": number(format=percent, help="Images on which two seeds answer differently, on average."),
+        "disagree": number(
+            "seeds disagree", format=percent, help="Images on which two seeds answer differently, on average."
+        ),
         "together": number(
             format=percent, help="Accuracy of all seeds together, their probabilities averaged."
         ),
@@ -144,40 +175,10 @@ def _column_config() -> dict[str, Any]:
         "highest": number(
             format=percent, help="Mostly luck: of 10 seeds the best lies 1.54 deviations above the mean."
         ),
-        "judged on": text(help="Validation until the test figures are revealed."),
-        "state": text(width="medium"),
-    }
-
-
-def _columns(shown: list[Entry]) -> list[Column]:
-    """Titles that say n and the kind of each interval, so that a table can stand alone."""
-    sizes = sorted({len(entry.sweep.finished) for entry in shown})
-    n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}, see its column"
-    titles = {
-        "recipe": ("recipe", "text"),
-        "seed": ("seeds", "text"),
-        "n": ("n", "int"),
-        "judged_on": ("judged on", "text"),
-        "mean": (f"mean accuracy ({n})", "accuracy"),
-        "mean_interval": (
-            "95 % interval (recipe: Student's t over seeds; seed: Wilson over images)",
-            "interval",
+        "state": text(
+            width="medium", help="Of its runs; and whether seeds were added when results were known."
         ),
-        "sd": ("standard deviation over seeds (ddof = 1)", "points"),
-        "sd_interval": ("95 % interval of it (chi-square)", "interval"),
-        "seed_sd": ("deviation left on endlessly many images (0: not told from 0)", "points"),
-        "median": ("median", "accuracy"),
-        "interquartile_mean": ("interquartile mean", "accuracy"),
-        "low": ("lowest", "accuracy"),
-        "high": ("highest", "accuracy"),
-        "worst_class": ("weakest class", "text"),
-        "worst_recall": ("its recall", "share"),
-        "churn": ("disagreement of two seeds", "share"),
-        "ensemble": ("accuracy of all seeds together", "accuracy"),
-        "state": ("state", "text"),
-        "digest": ("digest", "text"),
     }
-    return [Column(key, title, kind) for key, (title, kind) in titles.items()]
 
 
 def _downloads(rows: list[dict[str, Any]], shown: list[Entry]) -> None:
@@ -187,7 +188,7 @@ def _downloads(rows: list[dict[str, Any]], shown: list[Entry]) -> None:
         for title, (kind, mime) in FILES.items():
             st.download_button(
                 title,
-                lambda kind=kind: _file(rows, shown, kind),
+                lambda kind=kind: _file(rows, shown, kind).encode("utf-8-sig" if kind == "csv" else "utf-8"),
                 file_name=f"seed-table.{SUFFIX[kind]}",
                 mime=mime,
                 key=f"seeds.download.{kind}",
@@ -197,6 +198,8 @@ def _downloads(rows: list[dict[str, Any]], shown: list[Entry]) -> None:
 
 
 def _file(rows: list[dict[str, Any]], shown: list[Entry], kind: str) -> str:
-    columns = _columns(shown)
-    whole = [{column.key: row.get(column.key) for column in columns} for row in rows]
-    return render(whole, columns, "Accuracy over seeds, on these images. Intervals: 95 %.", kind)
+    chosen = columns(shown, short=kind != "csv")
+    whole = [{column.key: row.get(column.key) for column in chosen} for row in rows]
+    return render(
+        whole, chosen, f"{judged_on(shown).capitalize()} accuracy over seeds. Intervals: 95 %.", kind
+    )
