@@ -165,7 +165,9 @@ def wrong_in_k(counts: np.ndarray) -> Spec:
         "y": numbers,
         "marker": {"color": BLUE},
         "text": [f"{number:,}" for number in numbers],
-        "textposition": "auto",
+        "textposition": "inside",
+        "insidetextanchor": "start",  # at the foot, where no bar is cut
+        "textangle": 0,
         "hovertemplate": f"%{{y:,}} images are wrong in exactly %{{x}} of {n} seeds<extra></extra>",
     }
     layout = {

@@ -18,6 +18,7 @@ from pages.parts.live_chart import live_chart
 from pages.parts.words import escaped
 
 CARDS, CARD_PX = 18, 84
+FIGURE_PX = 225
 
 Pairs = dict[tuple[str, str], Comparison]
 """Of recipes by their digests."""
@@ -131,7 +132,7 @@ def _on_test(one: Entry, other: Entry, threshold: float, pairs: Pairs) -> None:
 
 
 def _figures(found: Comparison, one: Entry, other: Entry) -> None:
-    """What the sentence rests on, two rows of three."""
+    """What the sentence rests on."""
     a, b = (accuracies(entry) for entry in (one, other))
     figures = [
         (f"A, mean of {len(a)}", f"{a.mean():.2%}", one.name),
@@ -160,10 +161,9 @@ def _figures(found: Comparison, one: Entry, other: Entry) -> None:
                 "To show the difference seen here in 4 of 5 cases, were it the true one.",
             ),
         ]
-    for begin in range(0, len(figures), 3):
-        columns = wrapping_columns(3, f"figures-{begin}")
-        for column, (label, value, help) in zip(columns, figures[begin : begin + 3], strict=True):
-            column.metric(label, value, help=escaped(help))
+    with st.container(horizontal=True):
+        for label, value, help in figures:
+            st.metric(label, value, help=escaped(help), width=FIGURE_PX)
 
 
 def _pairs_help(found: Comparison) -> str:

@@ -36,7 +36,7 @@ def lucky_seed(shown: list[Entry]) -> None:
         alarms = (
             "one run each: no test" if np.isnan(one.welch_false_alarms) else f"{one.welch_false_alarms:.1%}"
         )
-        best = "–" if np.isnan(one.best_sds) else f"{one.best_sds:.2f} deviations"
+        best = "–" if one.n == 1 or np.isnan(one.best_sds) else f"{one.best_sds:.2f} deviations"
         lead_words = f"{100 * np.median(one.leads):.2f} points"
         lines.append(f"| {one.n} | {lead_words} | {one.share(lead):.1%} | {best} | {alarms} |")
     st.markdown("\n".join(lines))
