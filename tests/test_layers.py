@@ -12,14 +12,17 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming",
+        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming explanations",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
     # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
     ("statistics", "stats robustness ladder lesson"),
     ("records", "history store estimate index index_file sweep forecast predictions study seed_table tables"),
-    ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
+    (
+        "learning",
+        "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
+    ),
     ("pictures", "figures seed_figures seed_traces"),
     (
         "processes",
