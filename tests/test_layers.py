@@ -23,7 +23,7 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
     ),
-    ("pictures", "figures seed_figures seed_traces"),
+    ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
         "detached probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
