@@ -58,33 +58,12 @@ def probability_along(
         start: where the slider is: a dashed line.
         changes: where the answer is another one for the first time: a cross on the first network's line.
     """
-    traces: list[Spec] = [
-        {
-            "type": "scatter",
-            "name": plain(name),
-            "x": values,
-            "y": line,
-            "mode": "lines+markers",
-            "line": {"color": colour_of(index), "width": 2, "dash": DASHES[index % len(DASHES)]},
-            "marker": {"size": 5},
-            "hovertemplate": f"%{{x}}{plain(unit)}: %{{y:.1%}}",
-        }
-        for index, (name, line) in enumerate(probabilities.items())
+    traces = [
+        _line(name, values, line, index, unit) for index, (name, line) in enumerate(probabilities.items())
     ]
     crossed = [place for place in changes if place is not None]
     if crossed and traces:
-        heights = traces[0]["y"][np.searchsorted(values, crossed)]
-        traces.append(
-            {
-                "type": "scatter",
-                "name": "another answer",
-                "x": crossed,
-                "y": heights,
-                "mode": "markers",
-                "marker": {"symbol": "x", "size": 11, "color": GREY},
-                "hovertemplate": f"from %{{x}}{plain(unit)} on another answer<extra></extra>",
-            }
-        )
+        traces.append(_crosses(crossed, traces[0]["y"][np.searchsorted(values, crossed)], unit))
     layout = {
         "xaxis": {"title": {"text": plain(f"{title} ({unit})" if unit else title)}},
         "yaxis": {"title": {"text": "probability"}, "range": [-0.02, 1.02], "tickformat": PERCENT},
@@ -118,3 +97,28 @@ def _bars(name: str, classes: list[str], values: np.ndarray, index: int) -> Spec
         trace["error_x"] = {**ends, "color": GREY, "thickness": 2, "width": 5}
         trace["customdata"] = np.stack((low, high), axis=1)
     return trace
+
+
+def _line(name: str, values: np.ndarray, line: np.ndarray, index: int, unit: str) -> Spec:
+    return {
+        "type": "scatter",
+        "name": plain(name),
+        "x": values,
+        "y": line,
+        "mode": "lines+markers",
+        "line": {"color": colour_of(index), "width": 2, "dash": DASHES[index % len(DASHES)]},
+        "marker": {"size": 5},
+        "hovertemplate": f"%{{x}}{plain(unit)}: %{{y:.1%}}",
+    }
+
+
+def _crosses(places: list[float], heights: np.ndarray, unit: str) -> Spec:
+    return {
+        "type": "scatter",
+        "name": "another answer",
+        "x": places,
+        "y": heights,
+        "mode": "markers",
+        "marker": {"symbol": "x", "size": 11, "color": GREY},
+        "hovertemplate": f"from %{{x}}{plain(unit)} on another answer<extra></extra>",
+    }

@@ -14,7 +14,7 @@ class Method:
 METHODS = {
     "gradcam": Method(
         "Grad-CAM",
-        "Which parts of the last convolution's map speak for the class: coarse, quick, and the best at places.",
+        "Which regions of the last convolution's map speak for the class: quick and coarse, 3 × 3 regions in the fast network.",
     ),
     "integrated": Method(
         "Integrated gradients",

@@ -11,7 +11,10 @@ from core.figures import BLUE, VERMILLION
 from core.pictures import enlarged
 
 COVER = 0.85
-"""How opaque the strongest place is; the others in proportion."""
+"""How opaque the strongest place is."""
+
+FAINT = 0.6
+"""Power of the strength that opacity follows: below 1, single strong pixels leave the others visible."""
 
 _GREY_OF_RGB = np.array([0.299, 0.587, 0.114])
 _FOR, _AGAINST = (np.array(ImageColor.getrgb(colour), dtype=float) for colour in (VERMILLION, BLUE))
@@ -49,5 +52,5 @@ def _blended(picture: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """(3, h, w) uint8: the map's colours over the picture (3, h, w), as opaque as the map is strong."""
     strength = np.nan_to_num(heat, nan=0.0, posinf=1, neginf=-1).clip(-1, 1)
     colours = np.where(strength[None] > 0, _FOR[:, None, None], _AGAINST[:, None, None])
-    opacity = COVER * np.abs(strength)
+    opacity = COVER * np.abs(strength) ** FAINT
     return (picture * (1 - opacity) + colours * opacity).round().astype(np.uint8)

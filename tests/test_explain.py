@@ -72,7 +72,7 @@ class Spot(nn.Module):
         return torch.cat((bright, -bright), 1)
 
 
-def shipped() -> tuple[nn.Module, np.ndarray, np.ndarray]:
+def trained() -> tuple[nn.Module, np.ndarray, np.ndarray]:
     card = cards()["fast"]
     model = MODELS["fast"].build(card.recipe, 10)
     model.load_state_dict(torch.load(io.BytesIO(card.content()), weights_only=True))
@@ -150,7 +150,7 @@ def test_integrated_gradients_of_a_linear_network_are_weight_times_input():
 
 
 def test_integrated_gradients_of_the_shipped_network_add_up():
-    model, mean, std = shipped()
+    model, mean, std = trained()
     for image in source("shapes").load().test.images[:5]:
         found = completeness(model, image, mean, std, 3)
         assert abs(found.attributed - found.difference) < 0.05
@@ -252,7 +252,7 @@ def test_bf16_around_it_changes_nothing_and_bf16_weights_are_taken():
 
 
 def test_two_threads_may_ask_the_same_network():
-    model, mean, std = shipped()
+    model, mean, std = trained()
     images = source("shapes").load().test.images[:6]
     wanted = [explain(model, image, mean, std, 0, "gradcam") for image in images]
     found = [None] * 6
@@ -271,7 +271,7 @@ def test_two_threads_may_ask_the_same_network():
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated"])
 def test_map_changes_with_random_weights(method):
-    model, mean, std = shipped()
+    model, mean, std = trained()
     images = source("shapes").load().test.images[: 24 if method == "gradcam" else 8]
     found = [sanity(model, image, mean, std, 3, method, seed) for seed, image in enumerate(images)]
     assert abs(np.mean(found)) < 0.3
@@ -289,12 +289,12 @@ def test_map_changes_with_random_weights(method):
 def test_map_that_ignores_the_weights_would_be_found_out(monkeypatch):
     edges = lambda network, shown, target: shown[0].sum(0).detach().numpy()  # noqa: E731
     monkeypatch.setitem(_METHODS, "gradcam", edges)
-    model, mean, std = shipped()
+    model, mean, std = trained()
     assert sanity(model, NOISE, mean, std, 3, "gradcam") == pytest.approx(1)
 
 
 def test_random_weights_are_drawn_everywhere_and_leave_the_generator_alone():
-    model = shipped()[0]
+    model = trained()[0]
     before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     fresh = reinitialised(model, 5).state_dict()
     assert torch.equal(torch.get_rng_state(), state)
@@ -337,3 +337,18 @@ def test_table_of_methods_says_something_of_each():
     assert set(METHODS) == set(_METHODS)
     for method in METHODS.values():
         assert method.title and method.help.endswith(".")
+
+
+def test_benchmark_measures_and_draws():
+    from benchmarks.explanations import measure, picture, shipped
+    from core.datasets import Split
+
+    card, model = shipped()
+    test = source("shapes").load().test
+    figures = measure(card, model, Split(test.images[:2], test.labels[:2]))
+    assert figures["images"] == 2 and figures["gap"][0] < 0.2
+    for method in METHODS:
+        median, high = figures[method]["milliseconds"]
+        assert 0 < median <= high and -1 <= figures[method]["sanity"][0] <= 1
+    image = np.asarray(picture(card, model, test))
+    assert image.ndim == 3 and image.shape[0] > 600
