@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming",
+        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming explanations play",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
@@ -22,8 +22,8 @@ LAYERS = (
         "records",
         "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
     ),
-    ("learning", "allocator augment averaging checkpoints compiling device evaluate gradients optim train"),
-    ("pictures", "figures seed_figures seed_traces"),
+    ("learning", "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train"),
+    ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
         "detached probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
