@@ -1,7 +1,7 @@
 """The command line: `python -m core COMMAND ...`, for scripts, servers and people who like it.
 
 With `--json` one JSON document goes to standard output and nothing else; progress and messages go
-to standard error. Exit status: 0 it worked, 1 the run failed, 2 wrong use.
+to standard error. Exit status: 0 it worked, 1 the run failed or an image was refused, 2 wrong use.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from core import classify_command, sweep_commands
 from core.datasets import DATASETS, ImageData, channel_statistics, source
 from core.errors import UserError
 from core.events import Finished
@@ -22,7 +23,6 @@ from core.machine import memory_gb
 from core.paths import ROOT, data_dir, runs_dir
 from core.presets import PRESETS
 from core.store import RunStore
-from core.sweep_commands import add_commands
 from core.terminal import Outcome, absolute, add_recipe_options, load, recipe_of, summary, work_with_bar
 
 
@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
     bench.set_defaults(command=bench_command)
 
-    for command in (data, train, runs, doctor, bench, *add_commands(commands)):
+    more = [*sweep_commands.add_commands(commands), *classify_command.add_commands(commands)]
+    for command in (data, train, runs, doctor, bench, *more):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
 

@@ -55,8 +55,13 @@ def choose_compute(recipe: Recipe) -> Compute:
 
 def prepare_process(recipe: Recipe) -> None:
     """Fix threads, memory and the kind of algorithms; before any tensor is made."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic cuBLAS needs
     keep_freed_memory()
+    settle_arithmetic(recipe)
+
+
+def settle_arithmetic(recipe: Recipe) -> None:
+    """Threads and the kind of algorithms alone, for a process that is not there for training only."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic cuBLAS needs
     torch.set_num_threads(threads_for(recipe))
     torch.use_deterministic_algorithms(recipe.deterministic, warn_only=True)
     # Filling every new tensor with NaN shows who reads what nobody wrote, and costs 9 % of a step.

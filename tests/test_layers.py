@@ -17,7 +17,7 @@ LAYERS = (
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
     # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
-    ("statistics", "stats robustness ladder lesson"),
+    ("statistics", "stats robustness ladder lesson energy"),
     (
         "records",
         "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
@@ -26,7 +26,7 @@ LAYERS = (
     ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
-        "detached probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
+        "detached probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command decoding_stand_in own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
