@@ -23,7 +23,7 @@ LAYERS = (
     ("pictures", "figures seed_figures seed_traces"),
     (
         "processes",
-        "detached probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors classify terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -48,7 +48,16 @@ NEVER = {
     "processes": {"streamlit", "plotly"},
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
-TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation", "proof"}
+TORCH_FREE_PROCESSES = {
+    "detached",
+    "decoding",
+    "decoding_child",
+    "runner",
+    "executors",
+    "launch",
+    "preparation",
+    "proof",
+}
 SCREEN_NEVER = {
     "core.train",
     "core.worker",
@@ -57,6 +66,7 @@ SCREEN_NEVER = {
     "core.device",
     "core.probe",
     "core.prover",
+    "core.decoding_child",
 }
 
 FILES = sorted(
