@@ -19,6 +19,9 @@ LONGEST_SIDE_PX = 16_384
 MOST_SCANS = 64
 """Of a progressive JPEG: each scan goes over all pixels again, so a small file can take many seconds."""
 
+PADDING = (128, 128, 128)
+"""What `pad` fills up with: the middle of the scale says less to a network than black or white."""
+
 FORMATS = ("PNG", "JPEG", WebPImagePlugin.WebPImageFile.format, "BMP", "GIF")
 """As Pillow calls them; it finds WebP only where that module has been imported by then."""
 
@@ -82,14 +85,35 @@ def open_image(content: bytes) -> Image.Image:
 def fit(image: Image.Image, size: int) -> np.ndarray:
     """The middle square of an RGB image, resized by Lanczos: (3, size, size) uint8.
 
-    An image of exactly this size goes through unchanged, bit for bit.
+    An image of exactly this size goes through unchanged, bit for bit; so it does in `pad` and `squash`.
     """
     width, height = image.size
-    if (width, height) != (size, size):
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        square = image.crop((left, top, left + side, top + side))
-        image = square.resize((size, size), Image.Resampling.LANCZOS)
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return _as_array(_resized(image.crop((left, top, left + side, top + side)), size, size))
+
+
+def pad(image: Image.Image, size: int) -> np.ndarray:
+    """The whole RGB image in its proportions, in the middle of a grey square: (3, size, size) uint8."""
+    longest = max(image.size)
+    width, height = (max(1, round(side * size / longest)) for side in image.size)
+    square = Image.new("RGB", (size, size), PADDING)
+    square.paste(_resized(image, width, height), ((size - width) // 2, (size - height) // 2))
+    return _as_array(square)
+
+
+def squash(image: Image.Image, size: int) -> np.ndarray:
+    """The whole RGB image, its sides pressed to a square: (3, size, size) uint8."""
+    return _as_array(_resized(image, size, size))
+
+
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _as_array(image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
@@ -133,7 +157,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
     """The upper byte, as Pillow does it for 16 bits of colour; for grey it would clip to white."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image)
     grey = np.clip(values >> 8, 0, 255).astype(np.uint8)
     if isinstance(transparent := image.info.get("transparency"), int):
         grey[values == transparent] = 255

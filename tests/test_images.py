@@ -9,7 +9,7 @@ from PIL import Image
 
 from core import images
 from core.errors import UserError
-from core.images import ImageRefused, fit, open_image
+from core.images import PADDING, ImageRefused, fit, open_image, pad, squash
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -233,8 +233,9 @@ def test_broken_bytes_are_an_image_or_a_refusal_and_nothing_else(format):
 # ---- fit
 
 
-def test_image_of_the_right_size_passes_unchanged():
-    fitted = fit(noise(32, 32), 32)
+@pytest.mark.parametrize("way", [fit, pad, squash])
+def test_image_of_the_right_size_passes_unchanged(way):
+    fitted = way(noise(32, 32), 32)
     assert fitted.shape == (3, 32, 32) and fitted.dtype == np.uint8
     assert np.array_equal(fitted.transpose(1, 2, 0), np.asarray(noise(32, 32)))
 
@@ -247,9 +248,28 @@ def test_middle_square_is_taken(size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 5), (33, 31), (1000, 600)])
-def test_any_size_becomes_the_one_asked_for(size):
-    fitted = fit(Image.new("RGB", size, BLUE), 24)
+@pytest.mark.parametrize("way", [fit, squash])
+def test_any_size_becomes_the_one_asked_for(way, size):
+    fitted = way(Image.new("RGB", size, BLUE), 24)
     assert fitted.shape == (3, 24, 24) and (fitted == np.array(BLUE).reshape(3, 1, 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"),
+    [((64, 32), (8, 24), (0, 32)), ((10, 40), (0, 32), (12, 20)), ((900, 1), (15, 16), (0, 32))],
+)
+def test_padded_image_lies_whole_in_the_middle_of_grey(size, rows, columns):
+    expected = np.full((3, 32, 32), PADDING[0], np.uint8)
+    expected[:, slice(*rows), slice(*columns)] = np.array(BLUE).reshape(3, 1, 1)
+    assert np.array_equal(pad(Image.new("RGB", size, BLUE), 32), expected)
+
+
+def test_squashed_image_loses_neither_end():
+    image = Image.new("RGB", (96, 32), RED)
+    image.paste(GREEN, (48, 0, 96, 32))
+    squashed = squash(image, 32)
+    assert (squashed[:, :, :12] == np.array(RED).reshape(3, 1, 1)).all()
+    assert (squashed[:, :, 20:] == np.array(GREEN).reshape(3, 1, 1)).all()
 
 
 def test_scaling_down_averages_instead_of_picking_pixels():

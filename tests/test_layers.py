@@ -26,7 +26,7 @@ LAYERS = (
     ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
-        "detached probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command decoding_stand_in own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command decoding_stand_in own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -51,7 +51,16 @@ NEVER = {
     "processes": {"streamlit", "plotly"},
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
-TORCH_FREE_PROCESSES = {"detached", "runner", "executors", "launch", "preparation", "proof"}
+TORCH_FREE_PROCESSES = {
+    "detached",
+    "decoding",
+    "decoding_child",
+    "runner",
+    "executors",
+    "launch",
+    "preparation",
+    "proof",
+}
 SCREEN_NEVER = {
     "core.train",
     "core.worker",
@@ -60,6 +69,7 @@ SCREEN_NEVER = {
     "core.device",
     "core.probe",
     "core.prover",
+    "core.decoding_child",
 }
 
 FILES = sorted(
