@@ -41,7 +41,7 @@ def open_card(name: str) -> Classifier:
     if name not in known:
         raise UserError(f"No network called {name!r} comes with Tenfold: choose one of {', '.join(known)}.")
     card = known[name]
-    alarm = None if card.alarm_threshold is None else Alarm(card.alarm_threshold, card.false_alarms)
+    alarm = Alarm(**card.alarm) if card.alarm else None
     model = _placed(card.recipe, len(card.classes), from_bytes(card.content()))
     member = Member(
         card.title,
@@ -139,8 +139,7 @@ def _member(run: Run) -> tuple[Member, float]:
     if state is None:
         raise UserError(f"The weights of the run with seed {seed} are missing or damaged: train it again.")
     try:
-        validation = read_predictions(run, "validation").logits
-        alarm = choose_alarm(energy(validation, end.temperature))
+        alarm = choose_alarm(energy(read_predictions(run, "validation").logits))
     except UserError:  # the weights are good without it
         alarm = None
     member = Member(
@@ -165,15 +164,17 @@ def _common_alarm(runs: list[Run], members: list[Member]) -> Alarm | None:
     Each seed may have a validation set of its own, from which the others learned; test images are the only ones
     that none of them did. Their labels are not looked at, so this is no look at test figures.
     """
-    if len(members) == 1 or any(member.alarm is None for member in members):
-        return members[0].alarm if len(members) == 1 else None
-    threshold = float(np.mean([member.alarm.threshold for member in members]))
+    alarms = [member.alarm for member in members]
+    if len(alarms) == 1 or None in alarms:
+        return alarms[0] if len(alarms) == 1 else None
     try:
-        found = np.stack([read_predictions(run).logits for run in runs])
+        energies = mean_energy(np.stack([read_predictions(run).logits for run in runs]))
     except UserError:
         return None
-    energies = mean_energy(found, [member.temperature for member in members])
-    return Alarm(threshold, float((energies > threshold).mean()))
+    lows = [alarm.below for alarm in alarms]
+    above, below = np.mean([alarm.above for alarm in alarms]), None if None in lows else float(np.mean(lows))
+    alarm = Alarm(float(above), below, 0.0)
+    return Alarm(alarm.above, alarm.below, float(alarm.tells(energies).mean()))
 
 
 def _placed(recipe: Recipe, classes: int, state: dict[str, Any]) -> nn.Module:

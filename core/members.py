@@ -6,7 +6,6 @@ makes no difference. `core.classify` opens what can be asked.
 """
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,7 +81,7 @@ class Answers:
     of the same shape, as they came out. `mean` (n, classes) is that of the probabilities over networks
     and `spread` their standard deviation, 0 for one network. `agreement` (n,) is the share of networks
     whose answer is the class of the highest mean. `energy` (n,) is the mean over networks, `unusual` (n,)
-    whether it is above the threshold of the alarm; nothing is, without one.
+    whether the alarm tells of it; nothing is, without one.
     """
 
     probabilities: np.ndarray
@@ -98,8 +97,8 @@ class Answers:
 class Classifier:
     """One network or several of the same classes, asked together.
 
-    `note` says in words on what they were trained and how well they do. `alarm` has the mean threshold of
-    all networks and the share of usual images that it is wrong about; None where nobody could measure it.
+    `note` says in words on what they were trained and how well they do. `alarm` has the mean thresholds of
+    all networks and the share of usual images that they are wrong about; None where nobody could measure it.
     """
 
     members: list[Member]
@@ -136,8 +135,8 @@ class Classifier:
         several = len(self.members) > 1
         spread = probabilities.std(axis=0, ddof=1) if several else np.zeros_like(mean)
         agreement = (probabilities.argmax(axis=2) == mean.argmax(axis=1)).mean(axis=0)
-        energies = mean_energy(found, temperatures)
-        unusual = energies > (self.alarm.threshold if self.alarm else np.inf)
+        energies = mean_energy(found)
+        unusual = self.alarm.tells(energies) if self.alarm else np.zeros(len(energies), bool)
         return Answers(probabilities, found, mean, spread, agreement, energies, unusual)
 
 
@@ -147,9 +146,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return raised / raised.sum(axis=-1, keepdims=True)
 
 
-def mean_energy(found: np.ndarray, temperatures: Sequence[float]) -> np.ndarray:
+def mean_energy(found: np.ndarray) -> np.ndarray:
     """(n,) energies, averaged over the first axis of (m, n, classes) logits."""
-    return np.mean([energy(one, t) for one, t in zip(found, temperatures, strict=True)], axis=0)
+    return np.mean([energy(one) for one in found], axis=0)
 
 
 def compute_here(recipe: Recipe) -> Compute:

@@ -10,10 +10,12 @@ import torch
 
 import core.pretrained
 from core.__main__ import _parser
+from core.datasets import source
 from core.errors import UserError
 from core.models import MODELS
 from core.presets import PRESETS
 from core.pretrained import FOLDER, cards
+from core.pretrained.alarm import with_alarm
 from core.pretrained.export import export
 
 CARDS = cards()
@@ -50,6 +52,7 @@ def test_card_says_what_was_measured_and_how(name):
     assert "JPEG copy" in card.data and card.command.startswith("python -m core train --preset ")
     assert 0.3 < card.test_accuracy < 1 and abs(card.test_accuracy - card.run_test_accuracy) < 0.005
     assert card.images_seen > 0 and card.temperature > 0
+    assert card.alarm["below"] < card.alarm["above"] and 0 < card.alarm["false_alarms"] <= 0.05
     for fact in ("device_name", "torch", "commit", "threads"):
         assert card.passport[fact], fact
     assert "/" not in card.recipe.dataset  # no place on anybody's machine
@@ -68,7 +71,7 @@ def test_damaged_weights_are_refused(tmp_path, monkeypatch):
 
 
 def test_finished_run_becomes_a_card(finished_run, tmp_path, monkeypatch):
-    for module in ("core.pretrained", "core.pretrained.export"):
+    for module in ("core.pretrained", "core.pretrained.alarm"):
         monkeypatch.setattr(f"{module}.FOLDER", tmp_path)
     card = export(finished_run, "tiny", "quick", "shapes, drawn here")
     end = finished_run.history().end
@@ -79,10 +82,14 @@ def test_finished_run_becomes_a_card(finished_run, tmp_path, monkeypatch):
     assert all(value.dtype == torch.float16 for value in state.values() if value.is_floating_point())
     assert "width=0.03125" in card.command and card.command.endswith("--seed 42")
     assert finished_run.looks() == 1
+    before, images = card.path.with_suffix(".json").read_bytes(), source("shapes").load()
+    assert with_alarm("tiny", images) == card and card.path.with_suffix(".json").read_bytes() == before
+    with pytest.raises(UserError, match="other images"):
+        with_alarm("tiny", dataclasses.replace(images, fingerprint="0"))
 
 
 def test_card_names_the_data_set_of_the_run_whatever_its_title(finished_run, tmp_path, monkeypatch):
-    for module in ("core.pretrained", "core.pretrained.export"):
+    for module in ("core.pretrained", "core.pretrained.alarm"):
         monkeypatch.setattr(f"{module}.FOLDER", tmp_path)
     assert export(finished_run, "one", "quick", "CIFAR-10, says its title").recipe.dataset == "shapes"
     assert export(finished_run, "two", "quick", "a copy", "cifar10").recipe.dataset == "cifar10"

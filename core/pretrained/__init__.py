@@ -25,8 +25,8 @@ class Card:
     `data` says in words on which images; `mean` and `std` (channels, on the scale 0 to 1) normalise an
     image for it. Accuracies are fractions, measured with the rounded weights on images that the
     network did not learn from; those of the run itself are beside them. `images_seen` counts training
-    images, each as often as it was shown. Images with more energy (`core.energy`) than `alarm_threshold` are
-    unusual, which is wrong about a share `false_alarms` of usual ones.
+    images, each as often as it was shown. `alarm` has
+    the values of a `core.energy.Alarm`, which tells unusual images.
     """
 
     name: str
@@ -49,8 +49,7 @@ class Card:
     passport: dict[str, Any]
     sha256: str
     command: str
-    alarm_threshold: float | None = None
-    false_alarms: float | None = None
+    alarm: dict[str, float | None] | None = None
 
     @property
     def path(self) -> Path:

@@ -22,9 +22,10 @@ from core.evaluate import fit_temperature, logits, loss_and_accuracy
 from core.events import Finished
 from core.models import MODELS
 from core.opening import open_training
-from core.paths import runs_dir, write_atomically, write_json
+from core.paths import runs_dir, write_atomically
 from core.presets import PRESETS
-from core.pretrained import FOLDER, Card
+from core.pretrained import Card
+from core.pretrained.alarm import alarm_values, write_card
 from core.store import Run, RunStore
 
 
@@ -99,10 +100,10 @@ def export(run: Run, name: str, preset: str, data_title: str, dataset: str | Non
         {**started.passport, "rounded_with_torch": training.passport()["torch"]},
         sha256(content),
         _command(run, preset),
+        alarm_values(validation.cpu().numpy()),
     )
     write_atomically(card.path, content)
-    values = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-    write_json(FOLDER / f"{name}.json", {**values, "recipe": card.recipe.to_dict()})
+    write_card(card)
     return card
 
 
