@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from core.decoding_stand_in import Decoder
+from core.decoding import Decoder
 from core.images import MOST_BYTES
 from core.paths import runs_dir
 from core.pretrained import cards

@@ -22,11 +22,14 @@ LAYERS = (
         "records",
         "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
     ),
-    ("learning", "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train"),
+    (
+        "learning",
+        "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
+    ),
     ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command decoding_stand_in own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}

@@ -10,8 +10,10 @@ import streamlit as st
 
 import core.study
 from core import stats, sweep
+from core.asking import Asker
 from core.config import Recipe
 from core.datasets import ImageData, source
+from core.decoding import Decoder
 from core.errors import UserError
 from core.estimate import Estimate, estimate
 from core.history import History
@@ -183,6 +185,22 @@ def class_names(of: Sweep) -> tuple[str, ...]:
     """Of a sweep with a finished run; none before."""
     started = history(of.finished[0].run.id).started if of.finished else None
     return tuple(started.classes) if started else ()
+
+
+def asker() -> Asker:
+    """The process that classifies for all sessions of this dashboard."""
+    return _asker(str(runs_dir()))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _asker(runs: str) -> Asker:
+    return Asker(RunStore(Path(runs)))
+
+
+@st.cache_resource(show_spinner=False)
+def decoder() -> Decoder:
+    """The process that decodes images for all sessions."""
+    return Decoder()
 
 
 @st.cache_resource(show_spinner=False)

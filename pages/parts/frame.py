@@ -18,6 +18,7 @@ PAGES = {
     "pages/train.py": ("Train", ":material/school:"),
     "pages/runs.py": ("Runs", ":material/list_alt:"),
     "pages/seeds.py": ("Seeds", ":material/casino:"),
+    "pages/classify.py": ("Classify", ":material/center_focus_strong:"),
 }
 """The menu, in order; a new page is a file and a line here."""
 

@@ -1,0 +1,141 @@
+"""Show a model an image: what it says, why, and how far that can be believed."""
+
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.parts import cache
+from pages.parts.answer import answer
+from pages.parts.bringing import Brought, bring
+from pages.parts.frame import frame, sentences
+from pages.parts.subject import Subject, pick_subject
+from pages.parts.words import escaped
+
+CHUNK = 250  # images asked about at once, so that the bar moves
+TABLE_ROWS = 10
+
+
+def main() -> None:
+    frame("Classify", "Show a model an image: what it takes it for, why, and how far to believe it.")
+    cache.asker().warm()
+    with sentences():
+        subject = pick_subject()
+        if subject is None:
+            return
+        images, refused = bring(subject)
+        if refused:
+            _refused(refused)
+        if len(images) == 1:
+            answer(subject, images[0])
+        elif images:
+            _batch(subject, images)
+
+
+def _refused(refused: list[tuple[str, str]]) -> None:
+    """Each with its reason; one at once, many in a table."""
+    for name, reason in refused[:3]:
+        st.error(escaped(f"{name}: {reason}"), icon=":material/error:")
+    if len(refused) > 3:
+        with st.expander(f"{len(refused):,} files could not be read", icon=":material/warning:"):
+            st.dataframe(pd.DataFrame(refused, columns=["file", "reason"]), hide_index=True)
+
+
+def _batch(subject: Subject, images: list[Brought]) -> None:
+    """A table of all, its file, and one of them in depth."""
+    found = _answers(subject, images)
+    best = found["mean"].argmax(axis=1)
+    table = pd.DataFrame(
+        {
+            "file": [image.name for image in images],
+            "class": [subject.classes[k] for k in best],
+            "probability": found["mean"][np.arange(len(best)), best],
+            "agreement": found["agreement"],
+            "unusual": found["unusual"],
+        }
+    )
+    if len(found["probabilities"]) == 1:
+        table = table.drop(columns="agreement")
+    st.markdown(f"**{len(images):,} images.** Mark one to see it in depth.")
+    event = st.dataframe(
+        table,
+        hide_index=True,
+        height=38 + 35 * min(len(table), TABLE_ROWS),
+        column_config={
+            "probability": st.column_config.NumberColumn(format="percent"),
+            "agreement": st.column_config.NumberColumn(format="percent", help="Seeds that name this class."),
+            "unusual": st.column_config.CheckboxColumn(help="Looks unlike the images of the training."),
+        },
+        on_select="rerun",
+        selection_mode="single-row",
+        key="classify.table",
+        alt="Every image with its class",
+    )
+    st.download_button(
+        "Download as CSV",
+        lambda: _csv(subject, images, found),
+        "classes.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    rows = event.selection.rows
+    image = images[rows[0] if rows and rows[0] < len(images) else 0]
+    st.markdown(f"##### {escaped(image.name)}")
+    if image.shown is None:
+        image = Brought(image.name, _as_png(image.seen), image.seen, image.label)
+    answer(subject, image)
+
+
+def _answers(subject: Subject, images: list[Brought]) -> dict[str, np.ndarray]:
+    seen = np.stack([image.seen for image in images])
+    bar = st.progress(0.0, "Classifying") if len(seen) > CHUNK else None
+    parts = []
+    for begin in range(0, len(seen), CHUNK):
+        parts.append(subject.ask("classify", {"images": seen[begin : begin + CHUNK]})[1])
+        if bar:
+            bar.progress(
+                min(1.0, (begin + CHUNK) / len(seen)), f"Classifying: {min(begin + CHUNK, len(seen)):,}"
+            )
+    if bar:
+        bar.empty()
+    axis = {"probabilities": 1}
+    return {name: np.concatenate([part[name] for part in parts], axis.get(name, 0)) for name in parts[0]}
+
+
+def _csv(subject: Subject, images: list[Brought], found: dict[str, np.ndarray]) -> str:
+    """A row an image, a column a class; names that a spreadsheet would compute get an apostrophe."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    names = [*map(_harmless, subject.classes)]
+    writer.writerow(["file", "class", *names, "agreement", "energy", "unusual"])
+    for row, image in enumerate(images):
+        mean = found["mean"][row]
+        writer.writerow(
+            [
+                _harmless(image.name),
+                _harmless(subject.classes[int(mean.argmax())]),
+                *(f"{value:.6f}" for value in mean),
+                f"{found['agreement'][row]:.4f}",
+                f"{found['energy'][row]:.4f}",
+                bool(found["unusual"][row]),
+            ]
+        )
+    return file.getvalue()
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
+def _as_png(seen: np.ndarray) -> bytes:
+    from core.pictures import enlarged
+
+    file = io.BytesIO()
+    enlarged(seen, 256).save(file, "PNG")
+    return file.getvalue()
+
+
+main()

@@ -1,0 +1,207 @@
+"""What the model says of one image: seen pixels, classes, doubts; why, how it changes, what it resembles."""
+
+import io
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from core import classify_figures, overlay
+from core.explanations import METHODS
+from core.pictures import enlarged
+from core.play import SLIDERS, Play, apply
+from pages.parts.bringing import Brought
+from pages.parts.frame import sentences, wrapping_columns
+from pages.parts.live_chart import live_chart
+from pages.parts.subject import Subject
+from pages.parts.words import escaped, percent
+
+SIDE_PX = 256
+NEIGHBOURS = 12
+
+
+def answer(subject: Subject, image: Brought) -> None:
+    """The image, what is seen of it, and the classes; then the views behind it."""
+    told, found = subject.ask("classify", {"images": image.seen[None]})
+    given, seen, bars = wrapping_columns([1, 1, 2], "answer")
+    with given:
+        st.image(
+            _within(image.shown),
+            "as it was given",
+            width=SIDE_PX,
+            output_format="PNG",
+            alt="The image as given",
+        )
+    with seen:
+        size = subject.size
+        st.image(
+            enlarged(image.seen, SIDE_PX),
+            f"the {size} × {size} pixels that the model sees",
+            width=SIDE_PX,
+            output_format="PNG",
+            alt=f"The image in {size} by {size} pixels",
+        )
+    with bars:
+        _classes(subject, found, image.label, "classify-bars")
+        _doubts(subject, told, found)
+    views = {"Why": _why, "Play": _play, "What it resembles": _resembles}
+    for tab, draw in zip(
+        st.tabs(list(views), key="classify.tab", on_change="rerun"), views.values(), strict=True
+    ):
+        if tab.open:
+            with tab, sentences():
+                draw(subject, image, found)
+
+
+def _within(png: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(png))
+    picture.thumbnail((SIDE_PX, SIDE_PX))
+    return picture
+
+
+def _classes(subject: Subject, found: dict[str, np.ndarray], label: str | None, key: str) -> None:
+    mean = found["mean"][0]
+    best = int(mean.argmax())
+    truth = (
+        ""
+        if label is None
+        else f" (it is {'right' if subject.classes[best] == label else f'wrong: {label}'})"
+    )
+    st.markdown(f"### {escaped(subject.classes[best])}, {percent(float(mean[best]))}{escaped(truth)}")
+    figure = classify_figures.class_bars(subject.classes, {"probability": found["probabilities"][:, 0]})
+    words = ", ".join(f"{subject.classes[k]} {percent(float(mean[k]))}" for k in np.argsort(-mean)[:3])
+    live_chart(figure, key, 210, f"Most probable classes: {words}")
+
+
+def _doubts(subject: Subject, told: dict, found: dict[str, np.ndarray]) -> None:
+    """Everything that speaks against believing the bars."""
+    n = len(found["probabilities"])
+    words = "Calibrated on validation images." if subject.about["calibrated"] else "Not calibrated."
+    if n > 1:
+        best = int(found["mean"][0].argmax())
+        words += (
+            f" Mean of {n} seeds; {found['agreement'][0]:.0%} of them name this class, and its probability spreads by "
+            f"{100 * found['spread'][0, best]:.1f} points (standard deviation); whiskers: lowest and highest seed."
+        )
+    st.caption(escaped(words))
+    if found["unusual"][0]:
+        st.warning(
+            "This image looks unlike those that the model was trained on: its answer means little. "
+            f"(A rule on the energy of the answer; {subject.about['false_alarms']:.1%} of usual images get this warning, too.)",
+            icon=":material/report:",
+        )
+    elif not told["has_alarm"]:
+        st.caption("Whether the image is like those it was trained on can't be told for this model.")
+
+
+def _why(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None:
+    left, right = st.columns(2)
+    method = left.segmented_control(
+        "Method",
+        list(METHODS),
+        default="gradcam",
+        required=True,
+        format_func=lambda name: METHODS[name].title,
+        key="classify.method",
+    )
+    order = np.argsort(-found["mean"][0])
+    target = right.selectbox(
+        "For the class",
+        [int(k) for k in order],
+        format_func=lambda k: subject.classes[k],
+        key=f"classify.for.{order[0]}",
+    )
+    told, maps = subject.ask("explain", {"image": image.seen}, method=method, target=target)
+    one, other = wrapping_columns(2, "why")
+    with one:
+        st.image(
+            overlay.overlay(image.seen, maps["heat"], 320),
+            f"{METHODS[method].title} for {escaped(subject.classes[target])}",
+            width=320,
+            output_format="PNG",
+            alt=f"Where the model looks for {subject.classes[target]}",
+        )
+        st.image(
+            overlay.legend(), width=240, output_format="PNG", alt="Blue speaks against, orange for the class"
+        )
+    with other:
+        st.markdown(METHODS[method].help)
+        if told["members"] > 1:
+            st.caption(f"Mean over {told['members']} of the seeds, each scaled to its strongest place.")
+        st.caption(
+            "Such maps show what moves this answer, not that the model understands; another method may differ."
+        )
+
+
+def _play(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None:
+    """Sliders that reclassify as they move, and where along each of them the answer changes."""
+    st.fragment(_sliders)(subject, image)
+
+
+def _sliders(subject: Subject, image: Brought) -> None:
+    with sentences():
+        left, right = wrapping_columns([1, 1], "play")
+        with left:
+            values = {
+                name: st.slider(
+                    f"{slider.title}{f' ({slider.unit})' if slider.unit else ''}",
+                    float(slider.lowest),
+                    float(slider.highest),
+                    float(getattr(Play(), name)),
+                    float(slider.step),
+                    help=slider.help,
+                    key=f"play.{name}",
+                )
+                for name, slider in SLIDERS.items()
+            }
+            play = Play(flip=st.toggle("Flip", key="play.flip"), **values)
+        changed = apply(play, image.seen)
+        _, found = subject.ask("classify", {"images": changed[None]})
+        with right:
+            st.image(enlarged(changed, SIDE_PX), width=SIDE_PX, output_format="PNG", alt="The changed image")
+            _classes(subject, found, image.label, "play-bars")
+        if st.toggle("Where does the answer change along each slider?", key="play.along"):
+            _along(subject, image, play)
+
+
+def _along(subject: Subject, image: Brought, play: Play) -> None:
+    told, found = subject.ask("along", {"image": image.seen}, play=vars(play))
+    names = [name for name in SLIDERS if name in told["along"]]
+    columns = wrapping_columns(len(names), "along")
+    for column, name in zip(columns, names, strict=True):
+        slider, one = SLIDERS[name], told["along"][name]
+        with column:
+            live_chart(
+                classify_figures.probability_along(
+                    slider.title,
+                    slider.unit,
+                    found[f"{name}.values"],
+                    {"first answer": found[f"{name}.probability"]},
+                    one["start"],
+                    [one["below"], one["above"]],
+                ),
+                f"along-{name}",
+                240,
+                f"Probability of the first answer along {slider.title.lower()}",
+            )
+
+
+def _resembles(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None:
+    """Training images that look alike to the model, with their labels."""
+    with st.spinner("Looking at the training images; the first time takes a while …"):
+        told, near = subject.ask("nearest", {"images": image.seen[None]}, count=NEIGHBOURS)
+    with st.container(horizontal=True):
+        for picture, label, likeness in zip(
+            near["images"][0], near["labels"][0], near["similarities"][0], strict=True
+        ):
+            st.image(
+                enlarged(picture, 84),
+                escaped(f"{subject.classes[label]}, {likeness:.2f}"),
+                width=110,
+                output_format="PNG",
+                alt=f"A training image, {subject.classes[label]}",
+            )
+    st.caption(
+        "Training images whose features before the last layer point in nearly the same direction (cosine similarity, 1: the "
+        f"same), with their labels. {told.get('note', '')}"
+    )

@@ -1,0 +1,155 @@
+"""What classifies: a network that comes with Tenfold, a run, all seeds of a recipe, or weights that somebody brings."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.config import in_words
+from core.models import MODELS
+from core.naming import distinct_names
+from core.presets import PRESETS
+from core.pretrained import cards
+from core.store import RunState
+from pages.parts import cache
+from pages.parts.pickers import dataset_title
+from pages.parts.words import escaped, percent
+
+MOST_RUNS = 200
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is asked: how `core.answering` names it, and what it tells of itself."""
+
+    named: dict[str, Any]
+    about: dict[str, Any]
+    content: bytes = b""  # of weights that were brought
+
+    @property
+    def classes(self) -> list[str]:
+        return self.about["classes"]
+
+    @property
+    def size(self) -> int:
+        return self.about["size"]
+
+    def ask(self, what: str, arrays: dict[str, np.ndarray] | None = None, **values: Any) -> tuple[Any, Any]:
+        """See `core.asking`.
+
+        Raises:
+            UserError: what was refused.
+        """
+        return cache.asker().ask(what, self.named, {**(arrays or {}), **_extra(self.content)}, **values)
+
+
+def pick_subject() -> Subject | None:
+    """Draw the choice; None where something is still to be chosen.
+
+    Raises:
+        UserError: it can't be opened.
+    """
+    options = _options()
+    wanted = st.query_params.get("model")
+    if wanted in options and st.session_state.get("classify.asked") != wanted:
+        st.session_state["classify.asked"] = st.session_state["classify.subject"] = wanted
+    elif st.session_state.get("classify.subject") not in options:
+        st.session_state["classify.subject"] = next(iter(options))
+    chosen = st.selectbox(
+        "Model",
+        list(options),
+        format_func=options.get,
+        key="classify.subject",
+        persist_state="session",
+        help="The networks that come with Tenfold work at once; every run that has finished here can be asked, too, "
+        "alone or with all seeds of its recipe.",
+    )
+    named, content = _brought() if chosen == OWN else (_named(chosen), b"")
+    if named is None:
+        return None
+    about, _ = _about(str(named), content, named) if content else (_opened(named), None)
+    subject = Subject(named, about, content)
+    st.caption(escaped(f"{subject.about['title']}. {subject.about['note']}"))
+    return subject
+
+
+def _options() -> dict[str, str]:
+    """Keys of everything that can be asked, and what they are called."""
+    found = {f"card:{name}": f"{card.title} (comes with Tenfold)" for name, card in cards().items()}
+    sweeps = [sweep for sweep in cache.sweeps() if len(sweep.finished) > 1][:MOST_RUNS]
+    for sweep, name in zip(sweeps, distinct_names([sweep.recipe for sweep in sweeps]), strict=True):
+        title = dataset_title(sweep.recipe.dataset)
+        found[f"sweep:{sweep.digest}"] = f"{name} · {title} · all {len(sweep.finished)} seeds"
+    runs = [row for row in cache.rows() if row.state is RunState.FINISHED][:MOST_RUNS]
+    for row in runs:
+        recipe = row.run.spec.recipe
+        found[f"run:{row.run.id}"] = (
+            f"{in_words(recipe)} · {dataset_title(recipe.dataset)} · seed {row.run.spec.seed} "
+            f"({percent(row.validation_accuracy)} on validation)"
+        )
+    return {**found, OWN: "Bring your own weights …"}
+
+
+def _named(key: str) -> dict[str, Any]:
+    kind, _, name = key.partition(":")
+    return {"kind": kind, {"card": "name", "run": "id", "sweep": "digest"}[kind]: name}
+
+
+def _opened(named: dict[str, Any]) -> dict[str, Any]:
+    with st.spinner("Loading the model …"):
+        return cache.asker().ask("open", named)[0]
+
+
+@st.cache_data(
+    max_entries=20, show_spinner="Loading the weights …", hash_funcs={bytes: lambda content: len(content)}
+)
+def _about(key: str, content: bytes, named: dict[str, Any]) -> tuple[dict[str, Any], None]:
+    return cache.asker().ask("open", named, _extra(content))[0], None
+
+
+def _extra(content: bytes) -> dict[str, np.ndarray]:
+    return {"content": np.frombuffer(content, np.uint8)} if content else {}
+
+
+def _brought() -> tuple[dict[str, Any] | None, bytes]:
+    """A file of weights, and the network that it is for: that of the form on Train."""
+    recipes = {
+        "As in the form on Train": st.session_state.get("draft"),
+        **{p.title: p.recipe.to_dict() for p in PRESETS.values()},
+    }
+    recipes = {title: values for title, values in recipes.items() if values}
+    left, right = st.columns(2)
+    title = left.selectbox(
+        "Network of these weights", list(recipes), help="Its layers have to be those of the file."
+    )
+    classes = right.text_input(
+        "Classes, in their order",
+        "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck",
+        help="Separated by commas.",
+    )
+    file = st.file_uploader(
+        "Weights (.safetensors, or a .pt state dict)",
+        type=["safetensors", "pt", "pth"],
+        key="classify.weights",
+    )
+    names = [name.strip() for name in classes.split(",") if name.strip()]
+    if file is None or len(names) < 2:
+        st.caption(
+            f"One of: {', '.join(spec.title for spec in MODELS.values())}. Nothing in the file is run."
+        )
+        return None, b""
+    content = file.getvalue()
+    named = {
+        "kind": OWN,
+        "file": file.name[-80:],
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "recipe": recipes[title],
+        "classes": names,
+        "mean": [0.4914, 0.4822, 0.4465],
+        "std": [0.2470, 0.2435, 0.2616],
+    }
+    st.caption("Images are normalised with the channel means and deviations of CIFAR-10.")
+    return named, content

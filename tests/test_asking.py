@@ -1,0 +1,121 @@
+"""Asking the process that classifies: its answers are those of the networks, its death is survived."""
+
+import numpy as np
+import pytest
+
+from core.asking import Asker
+from core.errors import UserError
+from core.predictions import read_predictions
+
+CARD = {"kind": "card", "name": "fast"}
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    from core.store import RunStore
+
+    asker = Asker(RunStore(tmp_path_factory.mktemp("asked") / "runs"))
+    yield asker
+    asker.close()
+
+
+@pytest.fixture
+def asker(store):
+    found = Asker(store)
+    yield found
+    found.close()
+
+
+def test_card_tells_what_it_is_and_classifies(shared):
+    about, _ = shared.ask("open", CARD)
+    assert len(about["classes"]) == 10 and about["size"] == 32 and about["calibrated"]
+    _, found = shared.ask("classify", CARD, {"images": IMAGES})
+    assert found["probabilities"].shape == (1, 3, 10)
+    assert found["mean"].sum(axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "integrated", "occlusion"])
+def test_every_explanation_is_a_map_of_the_image(shared, method):
+    _, found = shared.ask("explain", CARD, {"image": IMAGES[0]}, method=method, target=3)
+    assert found["heat"].shape == (32, 32) and np.abs(found["heat"]).max() == pytest.approx(1.0)
+
+
+def test_along_each_slider_there_are_probabilities(shared):
+    told, found = shared.ask("along", CARD, {"image": IMAGES[0]}, play={})
+    assert set(told["along"]) >= {"rotation", "noise"}
+    assert len(found["noise.values"]) == len(found["noise.probability"])
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [{"kind": "card", "name": "none"}, {"kind": "run", "id": "../x"}, {"kind": "sweep", "digest": "zz"}],
+)
+def test_what_is_not_there_is_refused_in_a_sentence(shared, subject):
+    with pytest.raises(UserError) as refusal:
+        shared.ask("open", subject)
+    assert str(refusal.value).endswith((".", "baseline-narrow.", "lists them."))
+
+
+def test_impossible_question_ends_nothing(shared):
+    with pytest.raises(UserError, match="could not be answered"):
+        shared.ask("classify", CARD, {"images": IMAGES[:, :, :5]})
+    assert shared.ask("classify", CARD, {"images": IMAGES})[1]["mean"].shape == (3, 10)
+
+
+def test_weights_that_were_brought_are_asked_and_others_refused(shared):
+    from core.pretrained import cards
+
+    card = cards()["fast"]
+    named = {
+        "kind": "own",
+        "file": "mine.pt",
+        "sha256": card.sha256,
+        "recipe": card.recipe.to_dict(),
+        "classes": card.classes,
+        "mean": card.mean,
+        "std": card.std,
+    }
+    content = np.frombuffer(card.content(), np.uint8)
+    _, found = shared.ask("classify", named, {"images": IMAGES, "content": content})
+    _, own = shared.ask("classify", CARD, {"images": IMAGES})
+    assert np.array_equal(found["mean"].argmax(axis=1), own["mean"].argmax(axis=1))
+    broken = {**named, "sha256": "other"}
+    with pytest.raises(UserError):
+        shared.ask("open", broken, {"content": content[:1000]})
+
+
+def test_run_answers_as_it_did_at_its_end(asker, store, finished_run):
+    from core.datasets import source
+
+    data = source("shapes").load()
+    stored = read_predictions(finished_run)
+    _, found = asker.ask("classify", {"kind": "run", "id": finished_run.id}, {"images": data.test.images})
+    assert np.array_equal(found["mean"].argmax(axis=1), stored.answers)
+
+
+def test_killed_process_is_started_again(asker):
+    asker.ask("open", CARD)
+    asker._child.kill()
+    asker._child.wait()
+    assert asker.ask("open", CARD)[0]["size"] == 32
+
+
+def test_process_that_dies_at_once_is_told_in_a_sentence(asker, monkeypatch):
+    monkeypatch.setattr("core.asking.sys.executable", "/bin/false")
+    with pytest.raises(UserError, match="ended without a word"):
+        asker.ask("open", CARD)
+
+
+def test_answer_that_does_not_come_is_not_waited_for(store):
+    asker = Asker(store, seconds=0.01)
+    with pytest.raises(UserError, match="No answer came"):
+        asker.ask("open", CARD)
+    asker.close()
+
+
+def test_child_ends_with_its_asker(asker):
+    asker.ask("open", CARD)
+    child = asker._child
+    child.stdin.close()
+    assert child.wait(10) == 0
