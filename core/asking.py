@@ -67,6 +67,10 @@ class Asker:
         with self._lock:
             self._end()
 
+    def __del__(self) -> None:
+        """Nobody can ask any more: the child is not left behind."""
+        self._end()
+
     def _asked(self, values: Values, arrays: dict[str, np.ndarray]) -> Reply:
         pipes = Pipes(self._running(), self._seconds)
         send(pipes, {}, *pack(values, arrays))

@@ -48,9 +48,10 @@ def classify_command(options: argparse.Namespace) -> Outcome:
         classifier = open_sweep(store, options.recipe)
     else:
         classifier = open_card(options.card or next(iter(cards())))
-    decoder, results = Decoder(), []
-    for portion in _portions(options.files):
-        results += _answers(classifier, decoder, portion)
+    results = []
+    with Decoder() as decoder:
+        for portion in _portions(options.files):
+            results += _answers(classifier, decoder, portion)
     refused = any("refused" in result for result in results)
     lines = [f"{classifier.title}. {classifier.note}", *map(_line, results)]
     return int(refused), results, "\n".join(lines)

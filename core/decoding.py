@@ -81,6 +81,11 @@ class Decoder:
         self._child: subprocess.Popen[bytes] | None = None
         self._next, self._busy = threading.Lock(), threading.Lock()
 
+    def __del__(self) -> None:
+        """Nobody can ask any more: the child is not left behind."""
+        if hasattr(self, "_child"):
+            self._end()
+
     def __enter__(self) -> Self:
         return self
 

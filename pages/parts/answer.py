@@ -16,15 +16,16 @@ from pages.parts.live_chart import live_chart
 from pages.parts.subject import Subject
 from pages.parts.words import escaped, percent
 
-SIDE_PX = 256
+SIDE_PX = 224
 NEIGHBOURS = 12
 
 
 def answer(subject: Subject, image: Brought) -> None:
     """The image, what is seen of it, and the classes; then the views behind it."""
     told, found = subject.ask("classify", {"images": image.seen[None]})
-    given, seen, bars = wrapping_columns([1, 1, 2], "answer")
-    with given:
+    pictures, bars = wrapping_columns(2, "answer")
+    with pictures, st.container(horizontal=True):
+        size = subject.size
         st.image(
             _within(image.shown),
             "as it was given",
@@ -32,8 +33,6 @@ def answer(subject: Subject, image: Brought) -> None:
             output_format="PNG",
             alt="The image as given",
         )
-    with seen:
-        size = subject.size
         st.image(
             enlarged(image.seen, SIDE_PX),
             f"the {size} × {size} pixels that the model sees",
@@ -62,12 +61,13 @@ def _within(png: bytes) -> Image.Image:
 def _classes(subject: Subject, found: dict[str, np.ndarray], label: str | None, key: str) -> None:
     mean = found["mean"][0]
     best = int(mean.argmax())
-    truth = (
-        ""
-        if label is None
-        else f" (it is {'right' if subject.classes[best] == label else f'wrong: {label}'})"
-    )
-    st.markdown(f"### {escaped(subject.classes[best])}, {percent(float(mean[best]))}{escaped(truth)}")
+    st.markdown(f"### {escaped(subject.classes[best])}, {percent(float(mean[best]))}")
+    if label is not None and label not in subject.classes:
+        st.markdown(escaped(f"It is labelled {label}, which this model does not know."))
+    elif label is not None:
+        st.markdown(
+            escaped("Right." if subject.classes[best] == label else f"Wrong: it is labelled {label}.")
+        )
     figure = classify_figures.class_bars(subject.classes, {"probability": found["probabilities"][:, 0]})
     words = ", ".join(f"{subject.classes[k]} {percent(float(mean[k]))}" for k in np.argsort(-mean)[:3])
     live_chart(figure, key, 210, f"Most probable classes: {words}")
