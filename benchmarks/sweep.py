@@ -16,8 +16,8 @@ one place (`TENFOLD_SLOTS=1`), which a busy machine disturbs least.
 Measured once, `python -m benchmarks.sweep --only overhead`, Intel Xeon with AMX, two cores, no GPU, while
 a foreign training kept about one core busy: overhead 0.045 (212.0 s against 202.8 s). Inside a run the
 store costs about 0.15 s; the rest is mostly the start of runner and worker. `--only narrow`, same machine,
-with other work on it too: ratios 1.09, 1.15 and 1.20, median 1.15, short of the bar. That is no fair figure,
-as 2-thread and 1-thread processes suffer differently from a third; on an idle machine nobody has measured it yet.
+otherwise idle: ratios 1.06, 1.12 and 1.16, median 1.12 (603 runs an hour against 539), short of the bar of 1.3: with
+AMX a second thread helps this network more than it did on the processor that `core/machine.py` speaks of.
 """
 
 import argparse
