@@ -29,6 +29,10 @@ Values, Arrays = dict[str, Any], dict[str, np.ndarray]
 Reply = tuple[Values, Arrays]
 
 
+class _Forgotten(UserError):
+    """A subject that can be opened only from what comes with the question."""
+
+
 class Answerer:
     """Keeps what was asked about open, and answers one question at a time."""
 
@@ -49,6 +53,8 @@ class Answerer:
         try:
             subject = self._subject(values["subject"], arrays)
             return self._questions[values["what"]](subject, values, arrays)
+        except _Forgotten as error:
+            return {"error": str(error), "forgotten": True}, {}
         except UserError as error:
             return {"error": str(error)}, {}
         except Exception as error:
@@ -83,7 +89,7 @@ class Answerer:
         from core.config import Recipe
 
         if "content" not in arrays:
-            raise UserError("These weights are not in memory any more: bring them again.")
+            raise _Forgotten("These weights are not in memory any more: bring them again.")
         return classify.open_weights(
             arrays["content"].tobytes(),
             named["file"],

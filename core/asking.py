@@ -14,12 +14,16 @@ import numpy as np
 
 from core.answering import Arrays, Reply, Values, pack, unpack
 from core.errors import UserError
-from core.frames import Pipes, receive, send
+from core.frames import Pipes, end_child, receive, send
 from core.paths import ROOT
 from core.store import RunStore
 
 PATIENCE_SECONDS = 90.0
 """The first question waits for torch, and for up to 30 networks to be read."""
+
+
+class Forgotten(UserError):
+    """Weights that were brought are not in memory there (any more): they have to be sent with the question."""
 
 
 class Asker:
@@ -40,6 +44,7 @@ class Asker:
 
         Raises:
             UserError: what the other side refused, or that it died or took too long.
+            Forgotten: it needs the weights that were brought once more.
         """
         whole = {"what": what, "subject": subject, **values}
         with self._lock:
@@ -60,7 +65,7 @@ class Asker:
                             "try fewer images or a smaller model."
                         ) from error
         if "error" in told:
-            raise UserError(told["error"])
+            raise (Forgotten if told.get("forgotten") else UserError)(told["error"])
         return told, found
 
     def close(self) -> None:
@@ -93,11 +98,6 @@ class Asker:
         return self._child
 
     def _end(self) -> None:
-        if self._child is None:
-            return
         child, self._child = self._child, None
-        child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()
+        if child:
+            end_child(child)

@@ -24,7 +24,7 @@ import numpy as np
 
 from core.decoding_child import NEEDED_TOO_MUCH_MEMORY
 from core.errors import UserError
-from core.frames import Pipes, receive, send
+from core.frames import Pipes, end_child, receive, send
 from core.images import MOST_BYTES
 from core.paths import ROOT
 
@@ -177,14 +177,9 @@ class Decoder:
         return self._child
 
     def _end(self) -> None:
-        if self._child is None:
-            return
         child, self._child = self._child, None
-        child.kill()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):  # what it did not read any more
-                pipe.close()
+        if child:
+            end_child(child)
 
 
 def safe_name(name: str) -> str:

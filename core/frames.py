@@ -3,6 +3,7 @@
 No pickle: whoever reads a frame runs nothing of what is in it and takes no more memory than allowed.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -94,3 +95,12 @@ class Pipes:
         ready.register(descriptor, event)
         if not ready.poll(max(0, self._due - time.monotonic()) * 1000):
             raise TimeoutError
+
+
+def end_child(child: "subprocess.Popen[bytes]") -> None:
+    """Kill a child that was spoken to through pipes, and leave nothing of it behind."""
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        with contextlib.suppress(OSError):  # what it did not read any more
+            pipe.close()

@@ -29,7 +29,7 @@ def start(store: RunStore, recipe: Recipe, seed: int, again: bool = False) -> tu
     Raises:
         UserError: the images are not prepared yet, or the folder of runs can't be written to.
     """
-    fingerprint = _ready_fingerprint(recipe)
+    fingerprint = ready_fingerprint(recipe)
     run, created = store.open(recipe, seed, fingerprint, again)
     if not run.state().ended:
         executor().start(store, [run])
@@ -48,7 +48,7 @@ def start_sweep(store: RunStore, recipes: list[Recipe], seeds: list[int], rows: 
     Raises:
         UserError: the images are not prepared yet, or the folder of runs can't be written to.
     """
-    fingerprints = [_ready_fingerprint(recipe) for recipe in recipes]  # all, before anything begins
+    fingerprints = [ready_fingerprint(recipe) for recipe in recipes]  # all, before anything begins
     runs = []
     for recipe, fingerprint in zip(recipes, fingerprints, strict=True):
         digest = recipe.digest(fingerprint)
@@ -72,7 +72,12 @@ def begin_probe(store: RunStore) -> None:
         spawn("core.probe", str(store.folder), log=log)
 
 
-def _ready_fingerprint(recipe: Recipe) -> str:
+def ready_fingerprint(recipe: Recipe) -> str:
+    """Of the images of a recipe, looked up on disk.
+
+    Raises:
+        UserError: they are not prepared.
+    """
     fingerprint = source(recipe.dataset, recipe.image_size).ready_fingerprint()
     if fingerprint is None:
         raise UserError("The images of this data set are not prepared yet: prepare them first.")

@@ -1,5 +1,7 @@
 """Images of a data set made ready to be looked at: enlarged by whole factors, never smoothed."""
 
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -11,6 +13,13 @@ def enlarged(image: np.ndarray, side_px: int) -> Image.Image:
     """An image (3, h, w) uint8 with its pixels as squares, about `side_px` wide."""
     factor = max(1, round(side_px / image.shape[2]))
     return Image.fromarray(image.transpose(1, 2, 0).repeat(factor, 0).repeat(factor, 1))
+
+
+def enlarged_png(image: np.ndarray, side_px: int) -> bytes:
+    """The same as the content of a PNG file."""
+    file = io.BytesIO()
+    enlarged(image, side_px).save(file, "PNG")
+    return file.getvalue()
 
 
 def mosaic(images: np.ndarray, columns: int, side_px: int, gap_px: int = 4) -> Image.Image:

@@ -98,7 +98,7 @@ def study(rows: list[Row]) -> Study:
     arrays = [labels, np.stack(answers), np.stack(confidence)]
     for array in arrays:
         array.flags.writeable = False
-    ensemble = float((total.argmax(axis=1) == labels).mean())
+    ensemble = stats.ensemble_accuracy(total[None] / len(rows), labels)  # the mean stands for all of them
     seeds = [row.run.spec.seed for row in rows]
     return Study(seeds, total.shape[1], *arrays, ensemble_accuracy=ensemble)
 

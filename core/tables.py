@@ -84,7 +84,7 @@ def to_markdown(rows: Sequence[Row], columns: Sequence[Column], caption: str) ->
 
 def _csv_titles(column: Column) -> list[str]:
     unit = "squared fraction" if column.kind == "variance" else "fraction"
-    title = _harmless(f"{column.title}, {unit}" if column.kind in _UNITS else column.title)
+    title = harmless(f"{column.title}, {unit}" if column.kind in _UNITS else column.title)
     return [f"{title}, low", f"{title}, high"] if column.kind == "interval" else [title]
 
 
@@ -93,7 +93,7 @@ def _csv_cells(column: Column, value: Any) -> list[Any]:
         return [""] * len(_csv_titles(column))
     if column.kind == "interval":
         return [_number(end) for end in value]
-    return [_harmless(str(value)) if column.kind == "text" else _number(value)]
+    return [harmless(str(value)) if column.kind == "text" else _number(value)]
 
 
 def _title(column: Column) -> str:
@@ -159,7 +159,7 @@ def _markdown(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|~$&!" else sign for sign in _one_line(text))
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Text that no spreadsheet computes, with the line ends that CSV can hold."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return f"'{lines}" if lines.lstrip().startswith(("=", "+", "-", "@")) else lines

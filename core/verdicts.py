@@ -65,7 +65,7 @@ def judge(
     return Judgement(found.verdict, stats.sentence(found, *names, threshold), final, remarks)
 
 
-def raised_ps(found: dict[tuple[str, str], Comparison]) -> dict[tuple[str, str], float]:
-    """Welch's p of several comparisons after Holm; those of a single seed have none and are left out."""
-    known = {pair: one.welch_p for pair, one in found.items() if not np.isnan(one.welch_p)}
+def raised_ps(found: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Welch's p of several comparisons after Holm; those of a single seed have none (NaN) and are left out."""
+    known = {pair: p for pair, p in found.items() if not np.isnan(p)}
     return dict(zip(known, stats.holm(np.array(list(known.values()))).tolist(), strict=True)) if known else {}

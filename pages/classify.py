@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.pictures import enlarged_png
+from core.tables import harmless
 from pages.parts import cache
 from pages.parts.answer import answer
 from pages.parts.bringing import Brought, bring
@@ -16,6 +18,7 @@ from pages.parts.words import escaped
 
 CHUNK = 250  # images asked about at once, so that the bar moves
 TABLE_ROWS = 10
+UNSHOWN_PX = 256  # of an image of a large batch, of which only the seen pixels are kept
 
 
 def main() -> None:
@@ -85,7 +88,7 @@ def _batch(subject: Subject, images: list[Brought]) -> None:
     image = images[rows[0] if rows and rows[0] < len(images) else 0]
     st.markdown(f"##### {escaped(image.name)}")
     if image.shown is None:
-        image = Brought(image.name, _as_png(image.seen), image.seen, image.label)
+        image = Brought(image.name, enlarged_png(image.seen, UNSHOWN_PX), image.seen, image.label)
     answer(subject, image)
 
 
@@ -109,32 +112,20 @@ def _csv(subject: Subject, images: list[Brought], found: dict[str, np.ndarray]) 
     """A row an image, a column a class; names that a spreadsheet would compute get an apostrophe."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    names = [*map(_harmless, subject.classes)]
+    names = [*map(harmless, subject.classes)]
     writer.writerow(["file", "class", *names, "agreement", "energy", "unusual"])
     for row, image in enumerate(images):
         mean = found["mean"][row]
         writer.writerow(
             [
-                _harmless(image.name),
-                _harmless(subject.classes[int(mean.argmax())]),
+                harmless(image.name),
+                harmless(subject.classes[int(mean.argmax())]),
                 *(f"{value:.6f}" for value in mean),
                 f"{found['agreement'][row]:.4f}",
                 f"{found['energy'][row]:.4f}",
                 bool(found["unusual"][row]),
             ]
         )
-    return file.getvalue()
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
-
-
-def _as_png(seen: np.ndarray) -> bytes:
-    from core.pictures import enlarged
-
-    file = io.BytesIO()
-    enlarged(seen, 256).save(file, "PNG")
     return file.getvalue()
 
 

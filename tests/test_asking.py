@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.asking import Asker
+from core.asking import Asker, Forgotten
 from core.errors import UserError
 from core.predictions import read_predictions
 
@@ -80,6 +80,10 @@ def test_weights_that_were_brought_are_asked_and_others_refused(shared):
     _, found = shared.ask("classify", named, {"images": IMAGES, "content": content})
     _, own = shared.ask("classify", CARD, {"images": IMAGES})
     assert np.array_equal(found["mean"].argmax(axis=1), own["mean"].argmax(axis=1))
+    _, again = shared.ask("classify", named, {"images": IMAGES})  # without the content: it is in memory
+    assert np.array_equal(again["mean"], found["mean"])
+    with pytest.raises(Forgotten, match="bring them again"):
+        shared.ask("open", {**named, "sha256": "never sent"})
     broken = {**named, "sha256": "other"}
     with pytest.raises(UserError):
         shared.ask("open", broken, {"content": content[:1000]})

@@ -1,7 +1,6 @@
 """Ways to bring images: files or a zip, the clipboard, the camera, a click on a test image."""
 
 import hashlib
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import streamlit as st
 from core.datasets import ImageData, source
 from core.decoding import FITS, Decoded, unpack
 from core.errors import UserError
-from core.pictures import enlarged
+from core.pictures import enlarged_png
 from pages.parts import cache
 from pages.parts.clicks import clicked, pasted
 from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
@@ -153,17 +152,17 @@ def _test_image(subject: Subject) -> list[Brought]:
         st.caption("Click on an image.")
         return []
     image = data.test.images[chosen[1]]
-    return [Brought(f"test image {chosen[1]}", _png(image), image, data.classes[data.test.labels[chosen[1]]])]
+    return [
+        Brought(
+            f"test image {chosen[1]}",
+            enlarged_png(image, SHOWN_PX),
+            image,
+            data.classes[data.test.labels[chosen[1]]],
+        )
+    ]
 
 
 def source_images(name: str, size: int) -> ImageData:
     """The images of a data set that is ready."""
     size = size if name.startswith("folder:") else 32
     return cache.images(name, size, source(name, size).ready_fingerprint())
-
-
-def _png(image: np.ndarray) -> bytes:
-
-    file = io.BytesIO()
-    enlarged(image, SHOWN_PX).save(file, "PNG")
-    return file.getvalue()

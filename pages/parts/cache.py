@@ -114,18 +114,6 @@ def sweeps() -> list[Sweep]:
     return sweep.sweeps(store(), rows())
 
 
-def ready_fingerprint(recipe: Recipe) -> str:
-    """Of the images of a recipe; looked up on disk.
-
-    Raises:
-        UserError: they are not prepared.
-    """
-    found = source(recipe.dataset, recipe.image_size).ready_fingerprint()
-    if found is None:
-        raise UserError("The images of this data set are not prepared yet: prepare them first.")
-    return found
-
-
 def estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
     """How long one run of a recipe takes alone on this machine; None before anything was measured."""
     data = images(recipe.dataset, recipe.image_size, fingerprint)

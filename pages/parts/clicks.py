@@ -2,14 +2,13 @@
 
 import base64
 import binascii
-import io
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from core.images import MOST_BYTES
-from core.pictures import enlarged
+from core.pictures import enlarged_png
 
 _HERE = Path(__file__).parent
 
@@ -57,14 +56,12 @@ def clicked(
         indices: (n,) what a click on each gives.
     """
     tiles = [
-        {"source": _source(image, side_px), "name": name, "index": int(index)}
+        {
+            "source": f"data:image/png;base64,{base64.b64encode(enlarged_png(image, side_px)).decode('ascii')}",
+            "name": name,
+            "index": int(index),
+        }
         for image, name, index in zip(images, names, indices, strict=True)
     ]
     found = _tiles(key=key, data={"tiles": tiles}, on_chosen_change=lambda: None).chosen
     return found if isinstance(found, int) and found in indices else None
-
-
-def _source(image: np.ndarray, side_px: int) -> str:
-    file = io.BytesIO()
-    enlarged(image, side_px).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -6,22 +6,21 @@ from itertools import combinations
 import numpy as np
 import streamlit as st
 
-from core import pictures, seed_figures, stats
-from core.datasets import ImageData
+from core import seed_figures, stats
 from core.seed_table import Entry, accuracies
 from core.stats import Comparison, Verdict
 from core.study import Study
 from core.verdicts import judge, raised_ps
 from pages.parts import cache
+from pages.parts.cards import cards
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.words import escaped
 
-CARDS, CARD_PX = 18, 84
 FIGURE_PX = 225
 
-Pairs = dict[tuple[str, str], Comparison]
-"""Of recipes by their digests."""
+Pairs = dict[tuple[str, str], float]
+"""Welch's p of recipes by their digests; NaN where one of them has a single seed."""
 
 _BOXES = {
     Verdict.a_better: (st.success, ":material/trophy:"),
@@ -46,15 +45,22 @@ def comparison(shown: list[Entry]) -> None:
     elif not one.revealed:
         _on_validation(one, other)
     else:
-        _on_test(one, other, threshold, _all_pairs(ready, one, threshold))
+        _on_test(one, other, threshold, _all_pairs(ready, one))
 
 
-def _all_pairs(ready: list[Entry], one: Entry, threshold: float) -> Pairs:
-    """Every pair of the recipes that saw the same images: chosen together, they are looked at together."""
-    alike = [entry for entry in ready if entry.sweep.data_fingerprint == one.sweep.data_fingerprint]
+def _all_pairs(ready: list[Entry], one: Entry) -> Pairs:
+    """Every pair of the recipes that saw the same images: chosen together, they are looked at together.
+
+    By their accuracies alone: with 50 recipes there are 1,225 pairs.
+    """
+    values = {
+        entry.sweep.digest: accuracies(entry)
+        for entry in ready
+        if entry.sweep.data_fingerprint == one.sweep.data_fingerprint
+    }
     return {
-        (a.sweep.digest, b.sweep.digest): cache.compare(a.sweep, b.sweep, threshold)
-        for a, b in combinations(alike, 2)
+        (a, b): stats.welch_p(values[a], values[b]) if min(len(values[a]), len(values[b])) > 1 else math.nan
+        for a, b in combinations(values, 2)
     }
 
 
@@ -121,7 +127,7 @@ def _on_test(one: Entry, other: Entry, threshold: float, pairs: Pairs) -> None:
     )
     _figures(found, one, other)
     if len(pairs) > 1:
-        _all_against(one, other, pairs, raised)
+        _all_against(pairs, raised)
     if found.n_a == found.n_b == 1:
         p = stats.mcnemar(a.correct[0], b.correct[0])
         st.caption(
@@ -210,7 +216,7 @@ def _different_images(one: Entry, other: Entry) -> None:
     )
 
 
-def _all_against(one: Entry, other: Entry, pairs: Pairs, raised: dict[tuple[str, str], float]) -> None:
+def _all_against(pairs: Pairs, raised: Pairs) -> None:
     """What the p of this pair is among."""
     alone = len(pairs) - len(raised)
     st.caption(
@@ -232,26 +238,15 @@ def _images(one: Entry, a: Study, b: Study) -> None:
     if not len(order):
         st.caption("There is none.")
         return
-    pages = -(-len(order) // CARDS)
-    page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key="seeds.images.page", width=160)
     data = cache.judged_images(one.sweep)
-    with st.container(horizontal=True):
-        for index in order[(page - 1) * CARDS : page * CARDS]:
-            _card(data, int(index), winner, loser)
-    st.caption(f"{len(order):,} images in all.")
 
-
-def _card(data: ImageData, index: int, winner: Study, loser: Study) -> None:
-    truth = data.test.labels[index]
-    wrong = loser.answers[:, index][loser.answers[:, index] != truth]
-    usual = data.classes[np.bincount(wrong).argmax()]
-    st.image(
-        pictures.enlarged(data.test.images[index], CARD_PX),
-        caption=escaped(
+    def caption(index: int) -> str:
+        truth = data.test.labels[index]
+        wrong = loser.answers[:, index][loser.answers[:, index] != truth]
+        return (
             f"{data.classes[truth]}: right in {winner.correct[:, index].sum()} of {len(winner.seeds)}, "
-            f"other wrong in {len(wrong)} of {len(loser.seeds)} ({usual})"
-        ),
-        width=CARD_PX + 40,
-        output_format="PNG",
-        alt=f"Test image {index}, a {data.classes[truth]}",
-    )
+            f"other wrong in {len(wrong)} of {len(loser.seeds)} ({data.classes[np.bincount(wrong).argmax()]})"
+        )
+
+    cards(data.test, order, caption, "seeds.images.page")
+    st.caption(f"{len(order):,} images in all.")

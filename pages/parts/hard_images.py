@@ -3,14 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from core import pictures, seed_figures
+from core import seed_figures
 from core.seed_table import Entry
 from core.study import CONFIDENT
 from pages.parts import cache
+from pages.parts.cards import cards
 from pages.parts.live_chart import live_chart
-from pages.parts.words import escaped
-
-CARDS, CARD_PX = 18, 84
 
 
 def hard_images(entry: Entry) -> None:
@@ -52,23 +50,15 @@ def _cards(entry: Entry, indices: np.ndarray) -> None:
     if not len(indices):
         st.caption("There is none.")
         return
-    found = cache.study(entry.sweep)
-    pages = -(-len(indices) // CARDS)
-    page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key="seeds.hard.page", width=160)
-    data = cache.judged_images(entry.sweep)
-    with st.container(horizontal=True):
-        for index in indices[(page - 1) * CARDS : page * CARDS]:
-            truth, answers = data.test.labels[index], found.answers[:, index]
-            wrong = answers[answers != truth]
-            usual = np.bincount(wrong).argmax()
-            sure = found.confidence[answers == usual, index].mean()
-            st.image(
-                pictures.enlarged(data.test.images[index], CARD_PX),
-                caption=escaped(
-                    f"labelled {data.classes[truth]}, taken for {data.classes[usual]} by "
-                    f"{(answers == usual).sum()} of {len(answers)} ({sure:.0%} sure)"
-                ),
-                width=CARD_PX + 40,
-                output_format="PNG",
-                alt=f"Test image {index}",
-            )
+    found, data = cache.study(entry.sweep), cache.judged_images(entry.sweep)
+
+    def caption(index: int) -> str:
+        truth, answers = data.test.labels[index], found.answers[:, index]
+        usual = np.bincount(answers[answers != truth]).argmax()
+        sure = found.confidence[answers == usual, index].mean()
+        return (
+            f"labelled {data.classes[truth]}, taken for {data.classes[usual]} by "
+            f"{(answers == usual).sum()} of {len(answers)} ({sure:.0%} sure)"
+        )
+
+    cards(data.test, indices, caption, "seeds.hard.page")

@@ -1,12 +1,13 @@
 """What classifies: a network that comes with Tenfold, a run, all seeds of a recipe, or weights that somebody brings."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from core.asking import Forgotten
 from core.config import in_words
 from core.models import MODELS
 from core.naming import distinct_names
@@ -43,7 +44,11 @@ class Subject:
         Raises:
             UserError: what was refused.
         """
-        return cache.asker().ask(what, self.named, {**(arrays or {}), **_extra(self.content)}, **values)
+        try:
+            return cache.asker().ask(what, self.named, arrays, **values)
+        except Forgotten:  # megabytes, and so sent when they are missed only
+            content = {"content": np.frombuffer(self.content, np.uint8)}
+            return cache.asker().ask(what, self.named, {**(arrays or {}), **content}, **values)
 
 
 def pick_subject() -> Subject | None:
@@ -70,8 +75,10 @@ def pick_subject() -> Subject | None:
     named, content = _brought() if chosen == OWN else (_named(chosen), b"")
     if named is None:
         return None
-    about, _ = _about(str(named), content, named) if content else (_opened(named), None)
-    subject = Subject(named, about, content)
+    subject = Subject(named, {}, content)
+    with st.spinner("Loading the model …"):
+        about, _ = subject.ask("open")
+    subject = replace(subject, about=about)
     st.caption(escaped(f"{subject.about['title']}. {subject.about['note']}"))
     return subject
 
@@ -96,22 +103,6 @@ def _options() -> dict[str, str]:
 def _named(key: str) -> dict[str, Any]:
     kind, _, name = key.partition(":")
     return {"kind": kind, {"card": "name", "run": "id", "sweep": "digest"}[kind]: name}
-
-
-def _opened(named: dict[str, Any]) -> dict[str, Any]:
-    with st.spinner("Loading the model …"):
-        return cache.asker().ask("open", named)[0]
-
-
-@st.cache_data(
-    max_entries=20, show_spinner="Loading the weights …", hash_funcs={bytes: lambda content: len(content)}
-)
-def _about(key: str, content: bytes, named: dict[str, Any]) -> tuple[dict[str, Any], None]:
-    return cache.asker().ask("open", named, _extra(content))[0], None
-
-
-def _extra(content: bytes) -> dict[str, np.ndarray]:
-    return {"content": np.frombuffer(content, np.uint8)} if content else {}
 
 
 def _brought() -> tuple[dict[str, Any] | None, bytes]:

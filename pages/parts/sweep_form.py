@@ -55,14 +55,14 @@ def sweep_form(recipes: list[Recipe], key: str, ladder: bool = False) -> None:
         words, unknown = _plan_in_words(wanted, seeds)
         st.caption(words)
         if unknown:
-            wait_for_probe(unknown, cache.ready_fingerprint(unknown))
+            wait_for_probe(unknown, launch.ready_fingerprint(unknown))
         label = "Train the ladder" if ladder else "Repeat over these seeds"
         if st.button(label, key=f"{key}.start", icon=":material/repeat:", type="primary"):
             launch.start_sweep(cache.store(), wanted, seeds, cache.rows())
             if ladder:
                 st.rerun()
             st.session_state["seeds.chosen"] = [
-                recipe.digest(cache.ready_fingerprint(recipe)) for recipe in wanted
+                recipe.digest(launch.ready_fingerprint(recipe)) for recipe in wanted
             ]
             st.switch_page("pages/seeds.py")
 
@@ -97,7 +97,7 @@ def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe
     """How many runs there are to train and how long that takes; and a recipe of which nobody knows that yet."""
     store, new, work, unknown = cache.store(), 0, 0.0, None
     for recipe in recipes:
-        fingerprint = cache.ready_fingerprint(recipe)
+        fingerprint = launch.ready_fingerprint(recipe)
         digest = recipe.digest(fingerprint)
         there = sum(store.find(digest, seed) is not None for seed in seeds)
         new += len(seeds) - there
