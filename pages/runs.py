@@ -1,29 +1,20 @@
 """All runs in a table; one of them in depth."""
 
 import functools
-import hashlib
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core.config import KNOBS, applying_fields, in_words
-from core.events import Finished
-from core.history import log_lines
+from core.config import in_words
 from core.index import Row
-from core.models import MODELS
-from core.store import RECIPES_KEPT, Run
+from core.store import RECIPES_KEPT
 from pages.parts import cache
+from pages.parts.depth import depth
 from pages.parts.frame import frame, sentences
-from pages.parts.gradients import gradients
-from pages.parts.live import live
 from pages.parts.pickers import dataset_title
-from pages.parts.proof import proof_panel
-from pages.parts.recipe_form import value_title
-from pages.parts.words import ago, duration, escaped, percent
+from pages.parts.words import ago, duration, percent
 
 TABLE_ROWS = 8
-LOG_BYTES = 200_000
 
 _words = functools.lru_cache(maxsize=RECIPES_KEPT)(in_words)
 
@@ -38,7 +29,7 @@ def main() -> None:
     _table(rows)
     with sentences():
         wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or rows[0].run.id
-        _depth(cache.store().get(wanted))
+        depth(cache.store().get(wanted))
 
 
 def _table(rows: list[Row]) -> None:
@@ -100,134 +91,6 @@ def _test_text(row: Row, revealed: bool) -> str:
     if row.test_accuracy is None:
         return ""
     return percent(row.test_accuracy) if revealed else "covered"
-
-
-def _depth(run: Run) -> None:
-    st.divider()
-    live(run)
-    views = {
-        "Recipe": _recipe,
-        "Log": _log,
-        "Results and weights": _results,
-        "Gradients": gradients,
-        "Passport": _passport,
-    }
-    for tab, draw in zip(
-        st.tabs(list(views), key="runs.tab", on_change="rerun"), views.values(), strict=True
-    ):
-        if tab.open:
-            with tab:
-                draw(run)
-
-
-def _results(run: Run) -> None:
-    """Validation, test behind a button, and the weights to take home."""
-    end = cache.history(run.id).end
-    if not isinstance(end, Finished):
-        st.caption("There are results and weights when the run has finished.")
-        return
-    revealed = run.id in st.session_state.setdefault("revealed", [])
-    left, right = st.columns(2)
-    left.metric("Validation accuracy", percent(end.validation_accuracy), help="For choosing between recipes.")
-    test = percent(end.test_accuracy) if revealed else "covered"
-    right.metric("Test accuracy", test, help="For the final word on one recipe, after choosing.")
-    looks = run.looks()
-    with right.container(horizontal=True, vertical_alignment="center"):
-        if not revealed and st.button("Reveal", key=f"reveal-{run.id}", icon=":material/visibility:"):
-            run.look("runs page")
-            st.session_state["revealed"] = [*st.session_state["revealed"], run.id]
-            st.rerun()
-        st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
-    _weights(run)
-
-
-def _weights(run: Run) -> None:
-    path = run.folder / "weights.pt"
-    recipe, history = run.spec.recipe, cache.history(run.id)
-    name = f"{recipe.model}-seed{run.spec.seed}.pt"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        st.warning("The weights of this run are gone from its folder: train it again.")
-        return
-    if hashlib.sha256(content).hexdigest() != history.end.sha256.get("weights.pt"):
-        st.error("The weights of this run are damaged on the disk: train it again.", icon=":material/error:")
-        return
-    st.download_button(
-        f"Download the weights ({len(content) / 1e6:.1f} MB)",
-        content,
-        file_name=name,
-        icon=":material/download:",
-        on_click="ignore",
-    )
-    if history.started:
-        st.caption("They load with plain PyTorch, in this project's folder:")
-        classes = len(history.started.classes)
-        st.code(MODELS[recipe.model].loading_code(recipe, classes, name), language="python")
-
-
-def _recipe(run: Run) -> None:
-    """Every field that does something, in words."""
-    names = applying_fields(run.spec.recipe)
-    table = pd.DataFrame(
-        {
-            "field": [KNOBS[name].label for name in names],
-            "value": [escaped(value_title(name, getattr(run.spec.recipe, name))) for name in names],
-            "meaning": [KNOBS[name].help for name in names],
-        }
-    )
-    st.table(table, hide_index=True, alt="The recipe of this run")
-
-
-def _log(run: Run) -> None:
-    """What happened, line by line; what the worker itself printed is a download."""
-    st.code(
-        "\n".join(log_lines(cache.history(run.id))) or "Nothing has happened yet.",
-        language=None,
-        height=320,
-        wrap_lines=True,
-    )
-    printed = _tail(run.log_path)
-    if printed:
-        st.download_button(
-            "Download what the worker printed",
-            printed,
-            "worker.log",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-
-
-def _tail(path: Path) -> bytes:
-    """The end of a file, which may have grown large; nothing for none."""
-    if not path.exists():
-        return b""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LOG_BYTES))
-        return file.read()
-
-
-def _passport(run: Run) -> None:
-    """With what the run was computed: the same passport gives the same weights."""
-    started = cache.history(run.id).started
-    if started is None:
-        st.caption("The passport is written when the run starts.")
-        return
-    facts = {
-        **started.passport,
-        "training images": f"{started.train_images:,}",
-        "validation images": f"{started.validation_images:,}",
-        "recipe digest": run.spec.digest,
-        "run id": run.id,
-        "folder": str(run.folder),
-    }
-    names = [name.replace("_", " ") for name in facts]
-    table = pd.DataFrame({"fact": names, "value": [str(value) for value in facts.values()]})
-    st.caption("The same recipe, seed and passport give the same weights; on a CPU bit by bit.")
-    proof_panel(run)
-    for change in started.changes:
-        st.warning(escaped(f"Went on with something else than before: {change}."), icon=":material/warning:")
-    st.dataframe(table, hide_index=True, alt="Where and with what this run was computed")
 
 
 main()
