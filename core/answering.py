@@ -70,7 +70,9 @@ class Answerer:
         key = json.dumps(named, sort_keys=True)
         if key not in self._open:
             kind = named["kind"]
-            if kind == "card":
+            if kind == "several":
+                found = classify.put_together([self._subject(one, {}) for one in named["of"]])
+            elif kind == "card":
                 found = classify.open_card(named["name"])
             elif kind == "run":
                 found = classify.open_run(self.store, named["id"])
@@ -107,6 +109,7 @@ class Answerer:
             "classes": list(subject.classes),
             "size": subject.image_size,
             "members": [member.name for member in subject.members],
+            "parts": list(subject.parts),
             "calibrated": subject.calibrated,
             "false_alarms": alarm.false_alarms if alarm else None,
         }, {}

@@ -19,13 +19,23 @@ from core.events import Finished
 from core.index import RunIndex
 from core.members import Answers, Classifier, Member, compute_here, mean_energy
 from core.models import MODELS
+from core.naming import counted
 from core.own_weights import network, read_weights
 from core.predictions import read_predictions
 from core.pretrained import cards
 from core.store import Run, RunStore
 from core.sweep import find_sweep, sweeps
 
-__all__ = ["Answers", "Classifier", "Member", "open_card", "open_run", "open_sweep", "open_weights"]
+__all__ = [
+    "Answers",
+    "Classifier",
+    "Member",
+    "open_card",
+    "open_run",
+    "open_sweep",
+    "open_weights",
+    "put_together",
+]
 
 MOST_MEMBERS = 30
 """Networks that are held in memory and asked together; of a larger sweep the first seeds."""
@@ -126,6 +136,43 @@ def open_weights(
         "does, its probabilities are not calibrated, and it does not tell unusual images."
     )
     return Classifier([member], name, note, None)
+
+
+def put_together(parts: Sequence[Classifier]) -> Classifier:
+    """Several classifiers as one: each network counts alike, and unusual images are not told.
+
+    Thresholds of different networks have no scale in common, and nobody measured how often a rule made
+    of several would be wrong.
+
+    Args:
+        parts: at least one; of one, it is given back.
+
+    Raises:
+        UserError: their classes or the sizes of their images differ, or they are too many networks.
+    """
+    first, *others = parts
+    if not others:
+        return first
+    for other in others:
+        if other.classes != first.classes:
+            raise UserError(
+                f"{other.title} and {first.title} do not know the same classes: choose models that were trained on the "
+                "same ones."
+            )
+        if other.image_size != first.image_size:
+            raise UserError(
+                f"{other.title} takes images of {other.image_size} pixels and {first.title} of {first.image_size}: "
+                "choose models of one size."
+            )
+    members = [member for part in parts for member in part.members]
+    if len(members) > MOST_MEMBERS:
+        raise UserError(
+            f"These are {len(members)} networks, and {MOST_MEMBERS} are asked at most: choose fewer."
+        )
+    titles = counted([part.title for part in parts])
+    note = " ".join(f"{title}: {part.note}" for title, part in zip(titles, parts, strict=True))
+    counts = tuple(len(part.members) for part in parts)
+    return Classifier(members, " and ".join(titles), note, None, tuple(zip(titles, counts, strict=True)))
 
 
 def _member(run: Run) -> tuple[Member, float]:

@@ -99,12 +99,14 @@ class Classifier:
 
     `note` says in words on what they were trained and how well they do. `alarm` has the mean thresholds of
     all networks and the share of usual images that they are wrong about; None where nobody could measure it.
+    `parts` names what was put together and how many members, in their order, belong to each; empty for one thing.
     """
 
     members: list[Member]
     title: str
     note: str
     alarm: Alarm | None
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

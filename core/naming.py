@@ -24,10 +24,11 @@ def distinct_names(recipes: list[Recipe]) -> list[str]:
                 if name in fields
             ]
             names[place] = ", ".join([names[place], *told])
-    return _counted(names)
+    return counted(names)
 
 
-def _counted(names: list[str]) -> list[str]:
+def counted(names: list[str]) -> list[str]:
+    """The same, the second and further of equal ones with their number: "a", "b", "a (2)"."""
     seen: dict[str, int] = defaultdict(int)
     found = []
     for name in names:

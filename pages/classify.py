@@ -68,7 +68,9 @@ def _batch(subject: Subject, images: list[Brought]) -> None:
         height=38 + 35 * min(len(table), TABLE_ROWS),
         column_config={
             "probability": st.column_config.NumberColumn(format="percent"),
-            "agreement": st.column_config.NumberColumn(format="percent", help="Seeds that name this class."),
+            "agreement": st.column_config.NumberColumn(
+                format="percent", help="The share of the networks that name this class."
+            ),
             "unusual": st.column_config.CheckboxColumn(help="Looks unlike the images of the training."),
         },
         on_select="rerun",

@@ -1,6 +1,7 @@
 """What browser tests share: Debian's Chromium, and a Streamlit server of their own."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -60,3 +61,13 @@ def served(script: str, folder: Path, log_path: Path, environment: Mapping[str, 
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.wait(10)
+
+
+def is_outside(url: str) -> bool:
+    """Whether a request leaves this machine."""
+    return not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", url)
+
+
+def settled(page: Any) -> None:
+    """Wait until the page's script has run to its end."""
+    page.wait_for_selector('[data-test-script-state="notRunning"]')

@@ -16,6 +16,7 @@ from core.events import from_line, to_line
 from core.machine import gpus
 from core.paths import ROOT
 from core.store import Run, RunStore
+from tests.chromium import PATIENCE_MS, is_outside, launched, served
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +86,28 @@ def queued_run(store, tiny_recipe, shapes_fingerprint) -> Run:
 def app() -> AppTest:
     """The dashboard; pages are reached by `switch_page`, as a page alone has no menu to link to."""
     return AppTest.from_file(str(ROOT / "dashboard.py"), default_timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def address(tmp_path):
+    """A dashboard of its own, started as a user starts it."""
+    with served("dashboard.py", ROOT, tmp_path / "server.log", {"TENFOLD_EXECUTOR": "local"}) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser, address):
+    """A page of 1440 × 900 whose requests to other machines are counted: there must be none."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.outside = []
+    page.on("request", lambda request: page.outside.append(request.url) if is_outside(request.url) else None)
+    yield page
+    context.close()

@@ -1,7 +1,6 @@
 """The main path in a real browser: open, Start, watch the curve grow, find the run again."""
 
 import dataclasses
-import re
 import time
 from pathlib import Path
 
@@ -10,44 +9,10 @@ import pytest
 
 from core import proof
 from core.executors.local import Local
-from core.paths import ROOT
 from core.store import RunState, RunStore
-from tests.chromium import PATIENCE_MS, launched, served
+from tests.chromium import settled
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def address(tmp_path):
-    """A dashboard of its own, started as a user starts it."""
-    with served("dashboard.py", ROOT, tmp_path / "server.log", {"TENFOLD_EXECUTOR": "local"}) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser, address):
-    """A page of 1440 × 900 that may talk to this machine only."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.outside = []
-    page.on("request", lambda request: page.outside.append(request.url) if is_outside(request.url) else None)
-    yield page
-    context.close()
-
-
-def is_outside(url: str) -> bool:
-    return not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", url)
-
-
-def settled(page) -> None:
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
 
 
 def points(page) -> int:

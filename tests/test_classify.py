@@ -8,7 +8,7 @@ import torch
 
 from core import classify
 from core.checkpoints import to_bytes
-from core.classify import open_card, open_run, open_sweep, open_weights
+from core.classify import open_card, open_run, open_sweep, open_weights, put_together
 from core.config import Recipe
 from core.datasets import source
 from core.energy import choose_alarm, energy
@@ -199,3 +199,17 @@ def test_own_images_of_a_run_are_usual(store, finished_run, test_images):
     answers = classifier.classify(test_images)
     assert answers.unusual.mean() < 0.1
     assert np.array_equal(answers.unusual, classifier.alarm.tells(answers.energy))
+
+
+def test_models_put_together_answer_as_each_alone(test_images):
+    one, other = open_card("fast"), open_card("baseline-narrow")
+    both = put_together([one, other])
+    found = both.classify(test_images)
+    assert [count for _, count in both.parts] == [1, 1] and both.alarm is None
+    for place, alone in enumerate((one, other)):
+        assert np.array_equal(found.probabilities[place], alone.classify(test_images).probabilities[0])
+
+
+def test_models_of_other_classes_are_not_put_together(store, finished_run):
+    with pytest.raises(UserError, match="do not know the same classes"):
+        put_together([open_card("fast"), open_run(store, finished_run.id)])

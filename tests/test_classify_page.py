@@ -61,6 +61,15 @@ def test_bad_file_is_refused_in_a_sentence_and_stops_no_other(page):
     assert "### " in plain(page)
 
 
+def test_damaged_zip_stops_no_other_file(page):
+    upload(
+        page, ("all.zip", b"PK\x03\x04 and no more", "application/zip"), ("red.png", picture(), "image/png")
+    )
+    (error,) = page.error
+    assert "zip is damaged" in error.value and "all.zip" in error.value.replace("\\", "")
+    assert "### " in plain(page)
+
+
 def test_several_images_make_a_table_with_a_row_each(page):
     files = [(f"{k}.png", picture(colour=(k * 20, 90, 120)), "image/png") for k in range(12)]
     upload(page, *files)
@@ -93,6 +102,22 @@ def test_runs_and_sweeps_can_be_asked(app, store, finished_run, tiny_recipe, sha
 
     cache.asker().close()
     cache.decoder().close()
+
+
+def test_models_are_asked_beside_each_other(page):
+    page.multiselect(key="classify.others").set_value(["card:baseline-narrow"]).run(timeout=90)
+    upload(page, ("red.png", picture(), "image/png"))
+    assert not page.error and "Mean of 2 networks" in plain(page)
+    assert "can't be told for this model" in plain(page)
+
+
+def test_figures_of_a_normalisation_have_to_be_numbers(page):
+    page.selectbox(key="classify.subject").set_value("own").run(timeout=90)
+    page.selectbox(key="classify.normalisation").set_value("other figures …").run(timeout=90)
+    assert not page.error
+    page.text_input(key="classify.means").set_value("0.5, half").run(timeout=90)
+    (error,) = page.error
+    assert "three numbers" in error.value
 
 
 def test_seen_pixels_are_those_of_the_chosen_fit(page):

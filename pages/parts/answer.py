@@ -68,7 +68,7 @@ def _classes(subject: Subject, found: dict[str, np.ndarray], label: str | None, 
         st.markdown(
             escaped("Right." if subject.classes[best] == label else f"Wrong: it is labelled {label}.")
         )
-    figure = classify_figures.class_bars(subject.classes, {"probability": found["probabilities"][:, 0]})
+    figure = classify_figures.class_bars(subject.classes, subject.of_each(found["probabilities"], 0))
     words = ", ".join(f"{subject.classes[k]} {percent(float(mean[k]))}" for k in np.argsort(-mean)[:3])
     live_chart(figure, key, 210, f"Most probable classes: {words}")
 
@@ -79,10 +79,13 @@ def _doubts(subject: Subject, told: dict, found: dict[str, np.ndarray]) -> None:
     words = "Calibrated on validation images." if subject.about["calibrated"] else "Not calibrated."
     if n > 1:
         best = int(found["mean"][0].argmax())
+        what = "networks" if subject.about["parts"] else "seeds"
         words += (
-            f" Mean of {n} seeds; {found['agreement'][0]:.0%} of them name this class, and its probability spreads by "
-            f"{100 * found['spread'][0, best]:.1f} points (standard deviation); whiskers: lowest and highest seed."
+            f" Mean of {n} {what}; {found['agreement'][0]:.0%} of them name this class, and its probability spreads by "
+            f"{100 * found['spread'][0, best]:.1f} points (standard deviation)."
         )
+        if any(count > 1 for _, count in subject.about["parts"] or [("", n)]):
+            words += " Whiskers: lowest and highest seed."
     st.caption(escaped(words))
     if found["unusual"][0]:
         st.warning(

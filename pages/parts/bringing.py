@@ -1,4 +1,4 @@
-"""Ways to bring images: files or a zip, the clipboard, the camera, a click on a test image."""
+"""Ways to bring images: files or a zip, the clipboard, the camera, a drawing, a click on a test image."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ import numpy as np
 import streamlit as st
 
 from core.datasets import ImageData, source
-from core.decoding import FITS, Decoded, unpack
+from core.decoding import FITS, Decoded, safe_name, unpack
 from core.errors import UserError
 from core.pictures import enlarged_png
 from pages.parts import cache
-from pages.parts.clicks import clicked, pasted
+from pages.parts.clicks import clicked, drawn, pasted
 from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
 from pages.parts.subject import Subject
 
@@ -23,6 +23,7 @@ WAYS = {
     "Upload": ":material/upload_file:",
     "Paste": ":material/content_paste:",
     "Camera": ":material/photo_camera:",
+    "Draw": ":material/draw:",
     "Test image": ":material/grid_view:",
 }
 
@@ -53,16 +54,18 @@ def bring(subject: Subject) -> tuple[list[Brought], list[tuple[str, str]]]:
     )
     if way == "Test image":
         return _test_image(subject), []
-    files = {"Upload": _uploaded, "Paste": _pasted, "Camera": _photographed}[way]()
+    refused: list[tuple[str, str]] = []
+    ways = {"Paste": _pasted, "Camera": _photographed, "Draw": _drawing}
+    files = ways[way]() if way in ways else _uploaded(refused)
     if not files:
-        return [], []
+        return [], refused
     if len(files) > MOST_IMAGES:
         raise UserError(
             f"{len(files):,} images are more than {MOST_IMAGES:,}, the most at once: bring fewer."
         )
     decoded = _decoded(files, subject.size, _fit())
     images = [Brought(one.name, one.shown, one.seen) for one in decoded if one.refused is None]
-    return images, [(one.name, one.refused) for one in decoded if one.refused is not None]
+    return images, refused + [(one.name, one.refused) for one in decoded if one.refused is not None]
 
 
 def _fit() -> str:
@@ -78,7 +81,8 @@ def _fit() -> str:
     )
 
 
-def _uploaded() -> list[tuple[str, bytes]]:
+def _uploaded(refused: list[tuple[str, str]]) -> list[tuple[str, bytes]]:
+    """Files, those of a zip in its place; a zip that can't be opened is added to those refused."""
     given = st.file_uploader(
         "PNG, JPEG, WebP, BMP or GIF; several at once, or a zip of them",
         accept_multiple_files=True,
@@ -87,7 +91,10 @@ def _uploaded() -> list[tuple[str, bytes]]:
     )
     files: list[tuple[str, bytes]] = []
     for one in given or []:
-        files += unpack(one.name, one.getvalue())
+        try:
+            files += unpack(one.name, one.getvalue())
+        except UserError as error:
+            refused.append((safe_name(one.name), str(error)))
     return files
 
 
@@ -98,6 +105,15 @@ def _pasted() -> list[tuple[str, bytes]]:
         st.session_state["classify.pasted"] = new
     kept = st.session_state.get("classify.pasted")
     return [("pasted image", kept)] if kept else []
+
+
+def _drawing() -> list[tuple[str, bytes]]:
+    """The last state of the pad, until it is cleared."""
+    new = drawn("classify.pad")
+    if new is not None:
+        st.session_state["classify.drawn"] = new
+    kept = st.session_state.get("classify.drawn")
+    return [("drawing", kept)] if kept else []
 
 
 def _photographed() -> list[tuple[str, bytes]]:

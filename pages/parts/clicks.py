@@ -1,4 +1,4 @@
-"""Two small components that Streamlit lacks: an image from the clipboard, and images that can be clicked."""
+"""Small components that Streamlit lacks: an image from the clipboard or a pad, and images that can be clicked."""
 
 import base64
 import binascii
@@ -32,15 +32,39 @@ _tiles = st.components.v2.component(
     js=(_HERE / "tiles.js").read_text(encoding="utf-8"),
 )
 
+_pad = st.components.v2.component(
+    "tenfold_pad",
+    html='<canvas role="img" aria-label="A pad to draw on"></canvas><div class="tools"></div>',
+    css="""canvas { border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
+        width: 280px; max-width: 100%; touch-action: none; cursor: crosshair; display: block; }
+    .tools { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; margin-top: 0.5rem; }
+    .tools button { border: 1px solid var(--st-border-color); border-radius: var(--st-base-radius);
+        background: var(--st-secondary-background-color); color: var(--st-text-color);
+        padding: 0.25rem 0.75rem; cursor: pointer; }""",
+    js=(_HERE / "draw.js").read_text(encoding="utf-8"),
+)
+
 
 def pasted(key: str) -> bytes | None:
     """The bytes of an image that was pasted just now; untrusted, like those of an upload."""
     label = "Click here, then paste an image: Ctrl + V, or ⌘ + V"
     found = _paste(key=key, data={"label": label, "most": MOST_BYTES}, on_pasted_change=lambda: None).pasted
-    if not isinstance(found, str):
+    return _bytes(found)
+
+
+def drawn(key: str) -> bytes | None:
+    """The bytes of a picture whose last stroke ended just now, empty after "Clear"; untrusted, too."""
+    return _bytes(
+        _pad(key=key, data={"paper": "#9ec9ee", "ink": "#404040"}, on_drawn_change=lambda: None).drawn
+    )
+
+
+def _bytes(address: object) -> bytes | None:
+    """What a `data:` address holds; None where it is none."""
+    if not isinstance(address, str):
         return None
     try:
-        return base64.b64decode(found.partition(",")[2], validate=True)
+        return base64.b64decode(address.partition(",")[2], validate=True)
     except binascii.Error:
         return None
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.asking import Forgotten
 from core.config import in_words
+from core.errors import UserError
 from core.models import MODELS
 from core.naming import distinct_names
 from core.presets import PRESETS
@@ -19,7 +21,15 @@ from pages.parts.pickers import dataset_title
 from pages.parts.words import escaped, percent
 
 MOST_RUNS = 200
+MOST_OTHERS = 3
 OWN = "own"
+
+NORMALISATIONS = {
+    "CIFAR-10's means and deviations": ([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]),
+    "0.5 and 0.5": ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+    "nothing: values from 0 to 1": ([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]),
+}
+OTHER = "other figures …"
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,12 @@ class Subject:
     @property
     def size(self) -> int:
         return self.about["size"]
+
+    def of_each(self, values: np.ndarray, place: int) -> dict[str, np.ndarray]:
+        """What each model says of one image: its name -> (seeds, classes), from (networks, images, classes)."""
+        parts = self.about["parts"] or [("probability", len(values))]
+        ends = np.cumsum([count for _, count in parts])[:-1]
+        return {name: one for (name, _), one in zip(parts, np.split(values[:, place], ends), strict=True)}
 
     def ask(self, what: str, arrays: dict[str, np.ndarray] | None = None, **values: Any) -> tuple[Any, Any]:
         """See `core.asking`.
@@ -75,12 +91,35 @@ def pick_subject() -> Subject | None:
     named, content = _brought() if chosen == OWN else (_named(chosen), b"")
     if named is None:
         return None
+    if chosen != OWN:
+        named = _with_others(chosen, named, options)
     subject = Subject(named, {}, content)
     with st.spinner("Loading the model …"):
         about, _ = subject.ask("open")
     subject = replace(subject, about=about)
-    st.caption(escaped(f"{subject.about['title']}. {subject.about['note']}"))
+    note = subject.about["note"]
+    st.caption(escaped(note if subject.about["parts"] else f"{subject.about['title']}. {note}"))
     return subject
+
+
+def _with_others(chosen: str, named: dict[str, Any], options: dict[str, str]) -> dict[str, Any]:
+    """Further models, asked about the same images."""
+    others = [key for key in options if key not in (chosen, OWN)]
+    kept = [key for key in st.session_state.get("classify.others", []) if key in others]
+    st.session_state["classify.others"] = kept
+    if not others:
+        return named
+    added = st.multiselect(
+        "Compare with",
+        others,
+        format_func=options.get,
+        key="classify.others",
+        persist_state="session",
+        max_selections=MOST_OTHERS,
+        placeholder="Nothing else",
+        help="Further models that answer beside the first, and with it as a mean; their classes have to be the same.",
+    )
+    return {"kind": "several", "of": [named, *map(_named, added)]} if added else named
 
 
 def _options() -> dict[str, str]:
@@ -121,6 +160,7 @@ def _brought() -> tuple[dict[str, Any] | None, bytes]:
         "airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck",
         help="Separated by commas.",
     )
+    mean, std = _normalisation(right)
     file = st.file_uploader(
         "Weights (.safetensors, or a .pt state dict)",
         type=["safetensors", "pt", "pth"],
@@ -139,8 +179,37 @@ def _brought() -> tuple[dict[str, Any] | None, bytes]:
         "sha256": hashlib.sha256(content).hexdigest(),
         "recipe": recipes[title],
         "classes": names,
-        "mean": [0.4914, 0.4822, 0.4465],
-        "std": [0.2470, 0.2435, 0.2616],
+        "mean": mean,
+        "std": std,
     }
-    st.caption("Images are normalised with the channel means and deviations of CIFAR-10.")
     return named, content
+
+
+def _normalisation(place: DeltaGenerator) -> tuple[list[float], list[float]]:
+    """Channel means and deviations with which the weights were trained.
+
+    Raises:
+        UserError: what was typed is no three numbers.
+    """
+    kind = place.selectbox(
+        "Their images were normalised with",
+        [*NORMALISATIONS, OTHER],
+        key="classify.normalisation",
+        help="What was subtracted from each channel (on the scale 0 to 1) and what it was divided by in their training. "
+        "With others than these the same weights give worse answers.",
+    )
+    if kind != OTHER:
+        return NORMALISATIONS[kind]
+    means = place.text_input("Means of red, green and blue", "0.5, 0.5, 0.5", key="classify.means")
+    stds = place.text_input("Deviations of red, green and blue", "0.5, 0.5, 0.5", key="classify.stds")
+    return _three(means, "means"), _three(stds, "deviations")
+
+
+def _three(text: str, what: str) -> list[float]:
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(
+            f"The {what} have to be three numbers between commas, as in 0.5, 0.5, 0.5: mend them."
+        ) from None
+    return [red, green, blue]
