@@ -94,13 +94,17 @@ def _answers(
         if outcome is None or outcome.refused is not None:
             results.append({"file": name, "refused": content if outcome is None else outcome.refused})
             continue
-        results.append({"file": name, **_result(classifier.classes, answers, row)})
+        results.append({"file": name, **_result(classifier, answers, row)})
         row += 1
     return results
 
 
-def _result(classes: tuple[str, ...], answers: Any, row: int) -> dict[str, Any]:
-    """Probabilities are means over networks; `spread` and `agreement` are there where there are several."""
+def _result(classifier: Any, answers: Any, row: int) -> dict[str, Any]:
+    """Probabilities are means over networks; `spread` and `agreement` are there where there are several.
+
+    `unusual` is None where it can't be told.
+    """
+    classes = classifier.classes
     mean, spread = answers.mean[row], answers.spread[row]
     several = len(answers.logits) > 1
     best_first = np.argsort(-mean, kind="stable")
@@ -113,7 +117,7 @@ def _result(classes: tuple[str, ...], answers: Any, row: int) -> dict[str, Any]:
         for label in best_first
     ]
     more = {"agreement": round(float(answers.agreement[row]), 6)} if several else {}
-    return {"classes": listed, **more, "unusual": bool(answers.unusual[row])}
+    return {"classes": listed, **more, "unusual": bool(answers.unusual[row]) if classifier.alarm else None}
 
 
 def _line(result: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 MOST_HEADER_BYTES = 10_000
 MOST_PARTS = 2
-MOST_PART_BYTES = 32_000_000
+MOST_PART_BYTES = 40_000_000
 
 
 class Stream(Protocol):

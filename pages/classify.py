@@ -1,7 +1,10 @@
 """Show a model an image: what it says, why, and how far that can be believed."""
 
 import csv
+import hashlib
 import io
+import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +37,7 @@ def main() -> None:
         if len(images) == 1:
             answer(subject, images[0])
         elif images:
-            _batch(subject, images)
+            _batch(subject, images, refused)
 
 
 def _refused(refused: list[tuple[str, str]]) -> None:
@@ -46,9 +49,9 @@ def _refused(refused: list[tuple[str, str]]) -> None:
             st.dataframe(pd.DataFrame(refused, columns=["file", "reason"]), hide_index=True)
 
 
-def _batch(subject: Subject, images: list[Brought]) -> None:
+def _batch(subject: Subject, images: list[Brought], refused: list[tuple[str, str]]) -> None:
     """A table of all, its file, and one of them in depth."""
-    found = _answers(subject, images)
+    told, found = _answers(subject, images)
     best = found["mean"].argmax(axis=1)
     table = pd.DataFrame(
         {
@@ -61,6 +64,8 @@ def _batch(subject: Subject, images: list[Brought]) -> None:
     )
     if len(found["probabilities"]) == 1:
         table = table.drop(columns="agreement")
+    if not told["has_alarm"]:
+        table = table.drop(columns="unusual")
     st.markdown(f"**{len(images):,} images.** Mark one to see it in depth.")
     event = st.dataframe(
         table,
@@ -80,7 +85,7 @@ def _batch(subject: Subject, images: list[Brought]) -> None:
     )
     st.download_button(
         "Download as CSV",
-        lambda: _csv(subject, images, found),
+        lambda: _csv(subject, images, refused, found, told["has_alarm"]),
         "classes.csv",
         "text/csv",
         icon=":material/download:",
@@ -94,28 +99,45 @@ def _batch(subject: Subject, images: list[Brought]) -> None:
     answer(subject, image)
 
 
-def _answers(subject: Subject, images: list[Brought]) -> dict[str, np.ndarray]:
+def _answers(subject: Subject, images: list[Brought]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is told of all of them, asked once: a click on a row of the table draws the page anew."""
     seen = np.stack([image.seen for image in images])
+    key = (json.dumps(subject.named), hashlib.sha256(seen.tobytes()).hexdigest())
+    kept = st.session_state.get("classify.answers")
+    if kept and kept[0] == key:
+        return kept[1]
     bar = st.progress(0.0, "Classifying") if len(seen) > CHUNK else None
-    parts = []
+    told, parts = {}, []
     for begin in range(0, len(seen), CHUNK):
-        parts.append(subject.ask("classify", {"images": seen[begin : begin + CHUNK]})[1])
+        told, part = subject.ask("classify", {"images": seen[begin : begin + CHUNK]})
+        parts.append(part)
         if bar:
-            bar.progress(
-                min(1.0, (begin + CHUNK) / len(seen)), f"Classifying: {min(begin + CHUNK, len(seen)):,}"
-            )
+            done = min(begin + CHUNK, len(seen))
+            bar.progress(done / len(seen), f"Classifying: {done:,} of {len(seen):,}")
     if bar:
         bar.empty()
     axis = {"probabilities": 1}
-    return {name: np.concatenate([part[name] for part in parts], axis.get(name, 0)) for name in parts[0]}
+    found = {name: np.concatenate([part[name] for part in parts], axis.get(name, 0)) for name in parts[0]}
+    st.session_state["classify.answers"] = (key, (told, found))
+    return told, found
 
 
-def _csv(subject: Subject, images: list[Brought], found: dict[str, np.ndarray]) -> str:
-    """A row an image, a column a class; names that a spreadsheet would compute get an apostrophe."""
+def _csv(
+    subject: Subject,
+    images: list[Brought],
+    refused: list[tuple[str, str]],
+    found: dict[str, np.ndarray],
+    has_alarm: bool,
+) -> str:
+    """A row a file, a column a class; empty is what can't be told.
+
+    Names that a spreadsheet would compute get an apostrophe.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     names = [*map(harmless, subject.classes)]
-    writer.writerow(["file", "class", *names, "agreement", "energy", "unusual"])
+    several = len(found["probabilities"]) > 1
+    writer.writerow(["file", "class", *names, "agreement", "energy", "unusual", "refused"])
     for row, image in enumerate(images):
         mean = found["mean"][row]
         writer.writerow(
@@ -123,11 +145,14 @@ def _csv(subject: Subject, images: list[Brought], found: dict[str, np.ndarray]) 
                 harmless(image.name),
                 harmless(subject.classes[int(mean.argmax())]),
                 *(f"{value:.6f}" for value in mean),
-                f"{found['agreement'][row]:.4f}",
+                f"{found['agreement'][row]:.4f}" if several else "",
                 f"{found['energy'][row]:.4f}",
-                bool(found["unusual"][row]),
+                bool(found["unusual"][row]) if has_alarm else "",
+                "",
             ]
         )
+    nothing = [""] * (len(names) + 4)
+    writer.writerows([harmless(name), *nothing, harmless(reason)] for name, reason in refused)
     return file.getvalue()
 
 

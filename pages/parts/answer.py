@@ -1,5 +1,6 @@
 """What the model says of one image: seen pixels, classes, doubts; why, how it changes, what it resembles."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -18,6 +19,16 @@ from pages.parts.words import escaped, percent
 
 SIDE_PX = 224
 NEIGHBOURS = 12
+
+CALIBRATED = (
+    "Networks tend to be too sure of themselves. These probabilities were softened, by one number (temperature) that fits "
+    "those of the validation images to how often they were right."
+)
+NOT_CALIBRATED = "Networks tend to be too sure of themselves, and nobody measured how much this one is: take its probabilities with care."
+SEVERAL = (
+    " Each network is calibrated by itself, their mean is not calibrated again. The standard deviation says how far the "
+    "networks lie apart."
+)
 
 
 def answer(subject: Subject, image: Brought) -> None:
@@ -76,7 +87,9 @@ def _classes(subject: Subject, found: dict[str, np.ndarray], label: str | None, 
 def _doubts(subject: Subject, told: dict, found: dict[str, np.ndarray]) -> None:
     """Everything that speaks against believing the bars."""
     n = len(found["probabilities"])
-    words = "Calibrated on validation images." if subject.about["calibrated"] else "Not calibrated."
+    words, hint = ("Calibrated on validation images.", CALIBRATED)
+    if not subject.about["calibrated"]:
+        words, hint = ("Not calibrated.", NOT_CALIBRATED)
     if n > 1:
         best = int(found["mean"][0].argmax())
         what = "networks" if subject.about["parts"] else "seeds"
@@ -86,11 +99,13 @@ def _doubts(subject: Subject, told: dict, found: dict[str, np.ndarray]) -> None:
         )
         if any(count > 1 for _, count in subject.about["parts"] or [("", n)]):
             words += " Whiskers: lowest and highest seed."
-    st.caption(escaped(words))
+        hint += SEVERAL
+    st.caption(escaped(words), help=hint)
     if found["unusual"][0]:
         st.warning(
             "This image looks unlike those that the model was trained on: its answer means little. "
-            f"(A rule on the energy of the answer; {subject.about['false_alarms']:.1%} of usual images get this warning, too.)",
+            f"(Judged by how much evidence for any class it finds in all, its energy; {subject.about['false_alarms']:.1%} of "
+            "usual images get this warning, too.)",
             icon=":material/report:",
         )
     elif not told["has_alarm"]:
@@ -141,7 +156,13 @@ def _play(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> Non
     st.fragment(_sliders)(subject, image)
 
 
+def _reset() -> None:
+    """New sliders, which stand where they do nothing."""
+    st.session_state["play.resets"] = st.session_state.get("play.resets", 0) + 1
+
+
 def _sliders(subject: Subject, image: Brought) -> None:
+    turn = f"{hashlib.sha256(image.seen.tobytes()).hexdigest()[:8]}.{st.session_state.get('play.resets', 0)}"
     with sentences():
         left, right = wrapping_columns([1, 1], "play")
         with left:
@@ -153,16 +174,18 @@ def _sliders(subject: Subject, image: Brought) -> None:
                     float(getattr(Play(), name)),
                     float(slider.step),
                     help=slider.help,
-                    key=f"play.{name}",
+                    key=f"play.{name}.{turn}",
                 )
                 for name, slider in SLIDERS.items()
             }
-            play = Play(flip=st.toggle("Flip", key="play.flip"), **values)
+            play = Play(flip=st.toggle("Flip", key=f"play.flip.{turn}"), **values)
+            st.button("Reset", icon=":material/undo:", key="play.reset", on_click=_reset)
         changed = apply(play, image.seen)
-        _, found = subject.ask("classify", {"images": changed[None]})
+        told, found = subject.ask("classify", {"images": changed[None]})
         with right:
             st.image(enlarged(changed, SIDE_PX), width=SIDE_PX, output_format="PNG", alt="The changed image")
             _classes(subject, found, image.label, "play-bars")
+            _doubts(subject, told, found)
         if st.toggle("Where does the answer change along each slider?", key="play.along"):
             _along(subject, image, play)
 
@@ -187,6 +210,8 @@ def _along(subject: Subject, image: Brought, play: Play) -> None:
                 240,
                 f"Probability of the first answer along {slider.title.lower()}",
             )
+    straight, mirrored = found["flip.probability"]
+    st.caption(f"The first answer's probability is {straight:.1%} unflipped and {mirrored:.1%} flipped.")
 
 
 def _resembles(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None:
@@ -205,6 +230,7 @@ def _resembles(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -
                 alt=f"A training image, {subject.classes[label]}",
             )
     st.caption(
-        "Training images whose features before the last layer point in nearly the same direction (cosine similarity, 1: the "
-        f"same), with their labels. {told.get('note', '')}"
+        "Training images that look most alike to this model, with their labels and how alike they are, 1 being the same. "
+        f"{told.get('note', '')}",
+        help="Compared by the features before the last layer: the cosine of the angle between the two images' features.",
     )

@@ -9,6 +9,7 @@ import streamlit as st
 from core.datasets import ImageData, source
 from core.decoding import FITS, Decoded, safe_name, unpack
 from core.errors import UserError
+from core.images import MOST_BYTES
 from core.pictures import enlarged_png
 from pages.parts import cache
 from pages.parts.clicks import clicked, drawn, pasted
@@ -54,18 +55,13 @@ def bring(subject: Subject) -> tuple[list[Brought], list[tuple[str, str]]]:
     )
     if way == "Test image":
         return _test_image(subject), []
-    refused: list[tuple[str, str]] = []
-    ways = {"Paste": _pasted, "Camera": _photographed, "Draw": _drawing}
-    files = ways[way]() if way in ways else _uploaded(refused)
-    if not files:
-        return [], refused
-    if len(files) > MOST_IMAGES:
-        raise UserError(
-            f"{len(files):,} images are more than {MOST_IMAGES:,}, the most at once: bring fewer."
-        )
-    decoded = _decoded(files, subject.size, _fit())
+    ways = {"Upload": _uploaded, "Paste": _pasted, "Camera": _photographed, "Draw": _drawing}
+    given = ways[way]()
+    if not given:
+        return [], []
+    decoded = _decoded(given, subject.size, _fit())
     images = [Brought(one.name, one.shown, one.seen) for one in decoded if one.refused is None]
-    return images, refused + [(one.name, one.refused) for one in decoded if one.refused is not None]
+    return images, [(one.name, one.refused) for one in decoded if one.refused is not None]
 
 
 def _fit() -> str:
@@ -81,21 +77,16 @@ def _fit() -> str:
     )
 
 
-def _uploaded(refused: list[tuple[str, str]]) -> list[tuple[str, bytes]]:
-    """Files, those of a zip in its place; a zip that can't be opened is added to those refused."""
+def _uploaded() -> list[tuple[str, bytes]]:
+    """Files as they are; a zip is one of them."""
     given = st.file_uploader(
         "PNG, JPEG, WebP, BMP or GIF; several at once, or a zip of them",
         accept_multiple_files=True,
         key="classify.files",
+        max_upload_size=MOST_BYTES // 1_000_000,
         help=f"At most {MOST_IMAGES:,} images, 20 MB each. They stay on this machine, in memory.",
     )
-    files: list[tuple[str, bytes]] = []
-    for one in given or []:
-        try:
-            files += unpack(one.name, one.getvalue())
-        except UserError as error:
-            refused.append((safe_name(one.name), str(error)))
-    return files
+    return [(one.name, one.getvalue()) for one in given or []]
 
 
 def _pasted() -> list[tuple[str, bytes]]:
@@ -121,25 +112,46 @@ def _photographed() -> list[tuple[str, bytes]]:
     return [("photograph", photo.getvalue())] if photo else []
 
 
-def _decoded(files: list[tuple[str, bytes]], size: int, fit: str) -> list[Decoded]:
-    """Through the bounded child; the same files are decoded once."""
+def _decoded(given: list[tuple[str, bytes]], size: int, fit: str) -> list[Decoded]:
+    """Through the bounded child, zips unpacked; the same files are unpacked and decoded once.
+
+    Raises:
+        UserError: they are too many.
+    """
     digest = hashlib.sha256(f"{size} {fit}".encode())
-    for name, content in files:
+    for name, content in given:
         digest.update(hashlib.sha256(content).digest() + name.encode("utf-8", "replace") + b"\0")
     key, kept = digest.hexdigest(), st.session_state.get("classify.decoded")
     if kept and kept[0] == key:
         return kept[1]
+    files, refused = _unpacked(given)
+    if len(files) > MOST_IMAGES:
+        raise UserError(
+            f"{len(files):,} images are more than {MOST_IMAGES:,}, the most at once: bring fewer."
+        )
     bar = st.progress(0.0, "Reading the images") if len(files) > 8 else None
 
     def progress(done: int, total: int) -> None:
         if bar and (done % 10 == 0 or done == total):
             bar.progress(done / total, f"Reading the images: {done:,} of {total:,}")
 
-    found = cache.decoder().decode(files, size, fit, progress, shown=len(files) <= 100)
+    found = refused + cache.decoder().decode(files, size, fit, progress, shown=len(files) <= 100)
     if bar:
         bar.empty()
     st.session_state["classify.decoded"] = (key, found)
     return found
+
+
+def _unpacked(given: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[Decoded]]:
+    """The files, those of a zip in its place; and what becomes of a zip that can't be opened."""
+    files: list[tuple[str, bytes]] = []
+    refused = []
+    for name, content in given:
+        try:
+            files += unpack(name, content)
+        except UserError as error:
+            refused.append(Decoded(safe_name(name), None, None, str(error)))
+    return files, refused
 
 
 def _test_image(subject: Subject) -> list[Brought]:
