@@ -72,7 +72,8 @@ def _within(png: bytes) -> Image.Image:
 def _classes(subject: Subject, found: dict[str, np.ndarray], label: str | None, key: str) -> None:
     mean = found["mean"][0]
     best = int(mean.argmax())
-    st.markdown(f"### {escaped(subject.classes[best])}, {percent(float(mean[best]))}")
+    average = " on average" if len(found["probabilities"]) > 1 else ""
+    st.markdown(f"### {escaped(subject.classes[best])}, {percent(float(mean[best]))}{average}")
     if label is not None and label not in subject.classes:
         st.markdown(escaped(f"It is labelled {label}, which this model does not know."))
     elif label is not None:

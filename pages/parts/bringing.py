@@ -59,7 +59,7 @@ def bring(subject: Subject) -> tuple[list[Brought], list[tuple[str, str]]]:
     given = ways[way]()
     if not given:
         return [], []
-    decoded = _decoded(given, subject.size, _fit())
+    decoded = _decoded(given, subject.size, "crop" if way == "Draw" else _fit())  # the pad is a square
     images = [Brought(one.name, one.shown, one.seen) for one in decoded if one.refused is None]
     return images, [(one.name, one.refused) for one in decoded if one.refused is not None]
 
