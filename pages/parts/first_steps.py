@@ -1,0 +1,112 @@
+"""The way to a first true insight, in five steps: which were taken, and the one that comes next."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core import launch
+from core.index import Row
+from core.paths import ROOT
+from core.presets import PRESETS
+from core.store import RunState
+from core.sweep import Sweep
+from pages.parts import cache
+from pages.parts.frame import sentences
+
+FIRST_SEED = 42
+FEWEST_SEEDS = 3  # as in core.stats, which would load scipy before the first page
+SHAPES_PICTURE = ROOT / "docs" / "shapes.png"  # a file, since drawing the set would delay the first page
+
+
+@dataclass(frozen=True)
+class Step:
+    """`done` is read from the runs, or from this browser tab where nothing else knows it."""
+
+    title: str
+    words: str
+    done: bool
+    act: Callable[[], None]
+    """Draws the way there."""
+
+
+def first_steps(rows: list[Row]) -> None:
+    """All five, each with its tick; the next one stands out."""
+    steps = _steps(rows)
+    taken = sum(step.done for step in steps)
+    upcoming = next((step for step in steps if not step.done), None)
+    st.subheader("First steps", anchor=False)
+    st.progress(taken / len(steps), f"{taken} of {len(steps)} steps taken")
+    for number, step in enumerate(steps, 1):
+        with st.container(border=True), sentences():
+            _draw(number, step, step is upcoming)
+
+
+def all_taken(rows: list[Row]) -> bool:
+    return all(step.done for step in _steps(rows))
+
+
+def _draw(number: int, step: Step, is_next: bool) -> None:
+    icon = ":material/check_circle:" if step.done else f":material/counter_{number}:"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        badge = " :blue-badge[next]" if is_next else ""
+        st.markdown(f"**{icon} {step.title}**{badge}  \n{step.words}", width="stretch")
+        step.act()
+    if is_next and number == 1:
+        st.image(str(SHAPES_PICTURE), width=640, alt="Two images of each of the ten kinds of shapes")
+
+
+def _steps(rows: list[Row]) -> list[Step]:
+    sweeps = cache.sweeps()
+    repeated = [sweep for sweep in sweeps if len(sweep.finished) >= FEWEST_SEEDS]
+    trained = any(row.state is RunState.FINISHED for row in rows)
+    state = st.session_state
+    return [
+        Step(
+            "Look at the data",
+            "Ten kinds of shapes, drawn on this machine: what will a network find hard about them?",
+            "data.seen" in state or bool(rows),
+            lambda: _link("pages/data.py", "See the images", ":material/image:"),
+        ),
+        Step(
+            "Train a first model",
+            "A very narrow network, in seconds. Watch it learn, and see where training and validation part.",
+            trained,
+            lambda: _train(trained),
+        ),
+        Step(
+            "Would another seed do the same?",
+            "Train the same recipe with five seeds: how far do they lie apart, by chance alone?",
+            bool(repeated),
+            lambda: _link("pages/seeds.py", "Repeat over seeds", ":material/casino:"),
+        ),
+        Step(
+            "Is B better than A?",
+            "Change one thing on Train, repeat that, too, and read one sentence with its interval.",
+            _comparable(repeated),
+            lambda: _link("pages/seeds.py", "Compare two recipes", ":material/compare_arrows:"),
+        ),
+        Step(
+            "Classify your own photograph",
+            "Ask a network that comes with Tenfold, or one that you trained, and see why it says so.",
+            "classify.answers" in state or "classify.decoded" in state,
+            lambda: _link("pages/classify.py", "Classify an image", ":material/center_focus_strong:"),
+        ),
+    ]
+
+
+def _link(page: str, label: str, icon: str) -> None:
+    st.page_link(page, label=label, icon=icon)
+
+
+def _train(trained: bool) -> None:
+    kind = "secondary" if trained else "primary"
+    if st.button("Train it now", type=kind, key="first-run", icon=":material/play_arrow:"):
+        run, _ = launch.start(cache.store(), PRESETS["quick"].recipe, FIRST_SEED)
+        st.switch_page("pages/train.py", query_params={"run": run.id})
+
+
+def _comparable(repeated: list[Sweep]) -> bool:
+    """Whether two recipes were repeated on the same images."""
+    data = [(sweep.recipe.dataset, sweep.finished[0].run.spec.data_fingerprint) for sweep in repeated]
+    return len(data) > len(set(data))
