@@ -1,0 +1,1 @@
+"""The installed form of Tenfold: this package, with the dashboard, its pages and `core` inside it."""
