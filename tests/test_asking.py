@@ -1,11 +1,14 @@
 """Asking the process that classifies: its answers are those of the networks, its death is survived."""
 
+import threading
+
 import numpy as np
 import pytest
 
-from core.asking import Asker, Forgotten
+from core.asking import LOG_NAME, MOST_LOG_BYTES, Asker, Forgotten
 from core.errors import UserError
 from core.predictions import read_predictions
+from core.store import RunStore
 
 CARD = {"kind": "card", "name": "fast"}
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
@@ -13,8 +16,6 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    from core.store import RunStore
-
     asker = Asker(RunStore(tmp_path_factory.mktemp("asked") / "runs"))
     yield asker
     asker.close()
@@ -123,3 +124,38 @@ def test_child_ends_with_its_asker(asker):
     child = asker._child
     child.stdin.close()
     assert child.wait(10) == 0
+
+
+def test_warming_up_waits_for_no_question_of_others(asker):
+    with asker._turns.turn():
+        thread = threading.Thread(target=asker.warm, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive() and asker._child is None
+    asker.warm()
+    assert asker._child.poll() is None
+
+
+def test_networks_that_come_along_need_no_folder_of_runs(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    asker = Asker(RunStore(tmp_path / "file" / "runs"))
+    assert asker.ask("open", CARD)[0]["size"] == 32
+    with pytest.raises(UserError, match=r"no such run|can't be used"):
+        asker.ask("open", {"kind": "run", "id": "0" * 32})
+    asker.close()
+
+
+def test_process_that_cannot_start_is_no_lack_of_memory(asker, monkeypatch):
+    monkeypatch.setattr("core.asking.sys.executable", "/nowhere/python")
+    with pytest.raises(UserError, match="can't be started on this machine"):
+        asker.ask("open", CARD)
+
+
+def test_log_begins_anew_when_it_has_grown(asker, store):
+    store.folder.mkdir()
+    log = store.folder / LOG_NAME
+    for size, kept in ((100, 100), (MOST_LOG_BYTES + 1, 0)):
+        log.write_bytes(bytes(size))
+        asker.warm()
+        asker.close()
+        assert log.stat().st_size == kept
