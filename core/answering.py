@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
@@ -20,10 +21,18 @@ import numpy as np
 
 from core.errors import UserError
 from core.frames import receive, send
+from core.index import RunIndex
 from core.store import RunStore
+from core.sweep import Sweep, find_sweep, sweeps
 
 KEPT = 4
 """So many subjects stay open; a subject with 30 networks is a few hundred MB."""
+
+KEPT_NEIGHBOURS = 3
+"""Of so many networks the features of the training images stay in memory, at most 64 MB each."""
+
+STEP_SECONDS = 2.0
+"""A question that takes longer is answered in steps: with how much is `done` of a `total`, until that is all."""
 
 Values, Arrays = dict[str, Any], dict[str, np.ndarray]
 Reply = tuple[Values, Arrays]
@@ -39,7 +48,8 @@ class Answerer:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         self._open: OrderedDict[str, Any] = OrderedDict()
-        self._neighbours: Any = None
+        self._neighbours: OrderedDict[str, Any] = OrderedDict()
+        self._index = RunIndex(store)
         self._questions: dict[str, Callable[[Any, Values, Arrays], Reply]] = {
             "open": self._about,
             "classify": self._classify,
@@ -51,12 +61,17 @@ class Answerer:
     def answer(self, values: Values, arrays: Arrays) -> Reply:
         """The answer, or {"error": sentence} where a person can mend what is wrong."""
         try:
+            values = {**values, "subject": self._pinned(values["subject"])}
             subject = self._subject(values["subject"], arrays)
             return self._questions[values["what"]](subject, values, arrays)
         except _Forgotten as error:
             return {"error": str(error), "forgotten": True}, {}
         except UserError as error:
             return {"error": str(error)}, {}
+        except OSError as error:
+            traceback.print_exc(file=sys.stderr)
+            reason = error.strerror or type(error).__name__
+            return {"error": f"A file of the runs or data folder can't be used ({reason})."}, {}
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             return {
@@ -77,7 +92,7 @@ class Answerer:
             elif kind == "run":
                 found = classify.open_run(self.store, named["id"])
             elif kind == "sweep":
-                found = classify.open_sweep(self.store, named["digest"])
+                found = classify.open_seeds(self._sweep(named["digest"]), named["finished"])
             else:
                 found = self._brought(named, arrays)
             self._open[key] = found
@@ -85,6 +100,18 @@ class Answerer:
         while len(self._open) > KEPT:
             self._open.popitem(last=False)
         return self._open[key]
+
+    def _pinned(self, named: Values) -> Values:
+        """A sweep with the ids of the runs that have finished by now, unless they are named: whoever goes on
+        asking by the name that "open" gave back is answered by the same seeds each time."""
+        if named["kind"] == "several":
+            return {**named, "of": [self._pinned(one) for one in named["of"]]}
+        if named["kind"] == "sweep" and "finished" not in named:
+            return {**named, "finished": [row.run.id for row in self._sweep(named["digest"]).finished]}
+        return named
+
+    def _sweep(self, digest: str) -> Sweep:
+        return find_sweep(sweeps(self.store, self._index.rows()), digest)
 
     def _brought(self, named: Values, arrays: Arrays) -> Any:
         from core import classify
@@ -104,6 +131,7 @@ class Answerer:
     def _about(self, subject: Any, values: Values, arrays: Arrays) -> Reply:
         alarm = subject.alarm
         return {
+            "named": values["subject"],
             "title": subject.title,
             "note": subject.note,
             "classes": list(subject.classes),
@@ -120,8 +148,11 @@ class Answerer:
         return {"has_alarm": subject.alarm is not None}, {name: getattr(found, name) for name in names}
 
     def _explain(self, subject: Any, values: Values, arrays: Arrays) -> Reply:
-        """The mean map over at most three networks, each scaled to its own strongest place."""
-        from core.explain import explain
+        """The mean map over at most three networks, each scaled to its own strongest place.
+
+        `regions`: rows and columns of their maps, each size once; for Grad-CAM only.
+        """
+        from core.explain import explain, regions
         from core.members import ARITHMETIC
 
         maps = []
@@ -139,7 +170,12 @@ class Answerer:
                 )
         heat = np.mean(maps, axis=0)
         strongest = float(np.abs(heat).max())
-        return {"members": len(maps)}, {"heat": heat / strongest if strongest else heat}
+        sizes = set()
+        if values["method"] == "gradcam":
+            sizes = {regions(member.model, subject.image_size) for member in subject.members[:3]}
+        return {"members": len(maps), "regions": sorted(sizes)}, {
+            "heat": heat / strongest if strongest else heat
+        }
 
     def _along(self, subject: Any, values: Values, arrays: Arrays) -> Reply:
         from core.play import Play, weak_spot
@@ -156,16 +192,28 @@ class Answerer:
         return {"along": told}, flat
 
     def _nearest(self, subject: Any, values: Values, arrays: Arrays) -> Reply:
-        """By the features of the first network; those of the training images are worked out once."""
+        """By the features of the first network; those of the training images are worked out once, in steps."""
+        due = time.monotonic() + STEP_SECONDS
+        known = self._known_neighbours(subject.members[0])
+        known.go_on(due - time.monotonic())
+        told = {"done": known.known, "total": len(known.rows), "note": known.note}
+        if not known.complete:
+            return told, {}
+        found = known.nearest(arrays["images"], values["count"])
+        return told, {**found._asdict(), "images": known.pictures(found.indices)}
+
+    def _known_neighbours(self, member: Any) -> Any:
+        """A network's, opened or from memory; which goes from there is written down as far as it is known."""
         from core.neighbours import open_neighbours
 
-        member = subject.members[0]
-        if self._neighbours is None or self._neighbours.member is not member:
-            self._neighbours = open_neighbours(member)
-        known = self._neighbours
-        found = known.nearest(arrays["images"], values["count"])
-        pictures = known.pictures(found.indices)
-        return {"note": known.note}, {**found._asdict(), "images": pictures}
+        key = json.dumps([member.sha256, member.seed, member.data_fingerprint, member.recipe.to_dict()])
+        if key not in self._neighbours:
+            self._neighbours[key] = open_neighbours(member)
+        self._neighbours.move_to_end(key)
+        while len(self._neighbours) > KEPT_NEIGHBOURS:
+            _, left = self._neighbours.popitem(last=False)
+            left.keep()
+        return self._neighbours[key]
 
 
 def pack(values: Values, arrays: Arrays) -> tuple[bytes, bytes]:

@@ -3,7 +3,7 @@
 Weights of cards and runs are believed only with the SHA-256 that was written down when they were made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from core.own_weights import network, read_weights
 from core.predictions import read_predictions
 from core.pretrained import cards
 from core.store import Run, RunStore
-from core.sweep import find_sweep, sweeps
+from core.sweep import Sweep, find_sweep, sweeps
 
 __all__ = [
     "Answers",
@@ -32,6 +32,7 @@ __all__ = [
     "Member",
     "open_card",
     "open_run",
+    "open_seeds",
     "open_sweep",
     "open_weights",
     "put_together",
@@ -95,13 +96,22 @@ def open_sweep(store: RunStore, digest: str) -> Classifier:
     Raises:
         UserError: no such recipe, none of its seeds has finished, or weights are missing or damaged.
     """
-    sweep = find_sweep(sweeps(store, RunIndex(store).rows()), digest)
-    if not sweep.finished:
+    return open_seeds(find_sweep(sweeps(store, RunIndex(store).rows()), digest))
+
+
+def open_seeds(sweep: Sweep, only: Collection[str] | None = None) -> Classifier:
+    """The finished seeds of a sweep as it was listed, or those `only` whose runs have these ids.
+
+    Raises:
+        UserError: none of its seeds has finished, or weights are missing or damaged.
+    """
+    finished = [row for row in sweep.finished if only is None or row.run.id in only]
+    if not finished:
         raise UserError(f"No run of recipe {sweep.digest} has finished yet: wait for it, or train it.")
-    runs = [row.run for row in sweep.finished[:MOST_MEMBERS]]
+    runs = [row.run for row in finished[:MOST_MEMBERS]]
     opened = [_member(run) for run in runs]
     members = [member for member, _ in opened]
-    left_out = len(sweep.finished) - len(runs)
+    left_out = len(finished) - len(runs)
     note = (
         f"{len(runs)} seed(s) trained here for {_epochs(sweep.recipe)} on {_data_title(sweep.recipe)}; each "
         f"recognises {np.mean([accuracy for _, accuracy in opened]):.1%} of its validation images on average."
@@ -130,7 +140,7 @@ def open_weights(
     model = _placed(recipe, len(classes), read_weights(content, recipe, len(classes)))
     name = file_name.replace("\\", "/").rpartition("/")[2][:80] or "weights"
     digest = sha256(content)
-    member = Member(name, model, recipe, tuple(classes), mean, std, 1.0, None, digest, "", None)
+    member = Member(name, model, recipe, tuple(classes), mean, std, None, None, digest, "", None)
     note = (
         f"Brought weights of a {MODELS[recipe.model].title}, SHA-256 {digest[:12]}: nothing is known of how well it "
         "does, its probabilities are not calibrated, and it does not tell unusual images."
@@ -196,7 +206,7 @@ def _member(run: Run) -> tuple[Member, float]:
         tuple(started.classes),
         np.array(started.mean),
         np.array(started.std),
-        end.temperature,
+        end.temperature if started.validation_images else None,
         seed,
         digest,
         run.spec.data_fingerprint,

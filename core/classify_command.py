@@ -1,18 +1,21 @@
 """The command `classify`: what trained networks take image files for."""
 
 import argparse
+import os
+import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.decoding import Decoder
+from core.decoding import Budget, Decoder, unpack
+from core.errors import UserError
 from core.images import MOST_BYTES
 from core.paths import runs_dir
 from core.pretrained import cards
 from core.store import RunStore
 from core.terminal import Outcome
+from core.zips import MOST_UNPACKED_BYTES, is_zip
 
 AT_ONCE = 500
 AT_ONCE_BYTES = 64_000_000
@@ -24,7 +27,9 @@ SHOWN_CLASSES = 3
 def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
     """Add it to the parser; gives its own parser."""
     parser = commands.add_parser("classify", help="what trained networks take images for")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="PNG, JPEG, WebP, BMP or GIF")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="PNG, JPEG, WebP, BMP or GIF, or a zip of them"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--run", metavar="ID", help="a finished run, as `runs` lists it")
     which.add_argument(
@@ -38,7 +43,7 @@ def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
 
 
 def classify_command(options: argparse.Namespace) -> Outcome:
-    """One answer a file, in their order; exit status 1 if any was refused."""
+    """One answer a file, in their order, for a zip one for each file in it; exit status 1 if any was refused."""
     from core.classify import open_card, open_run, open_sweep
 
     store = RunStore(runs_dir())
@@ -60,8 +65,7 @@ def classify_command(options: argparse.Namespace) -> Outcome:
 def _portions(files: list[str]) -> Iterator[list[tuple[str, bytes | str]]]:
     """Names with contents, or with why there is none."""
     portion, total = [], 0
-    for name in files:
-        content = _content(name)
+    for name, content in _contents(files):
         if portion and (len(portion) == AT_ONCE or total + len(content) > AT_ONCE_BYTES):
             yield portion
             portion, total = [], 0
@@ -70,13 +74,41 @@ def _portions(files: list[str]) -> Iterator[list[tuple[str, bytes | str]]]:
     yield portion
 
 
+def _contents(files: list[str]) -> Iterator[tuple[str, bytes | str]]:
+    """Of each file, or of what is in it: "all.zip/cat.png" is in all.zip."""
+    budget = Budget()
+    for name in files:
+        content = _content(name)
+        if isinstance(content, str) or not is_zip(content):
+            yield name, content
+            continue
+        try:
+            members = unpack(name, content, budget)
+        except UserError as error:
+            yield name, str(error)
+            continue
+        yield from ((f"{name}/{inside}", one) for inside, one in members)
+
+
 def _content(name: str) -> bytes | str:
-    """At most one byte more than may be read: the decoder then says so."""
+    """At most one byte more than may be read, of an image or a zip: whoever opens it then says so."""
     try:
-        with Path(name).open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        # Without waiting: else a pipe is opened when somebody writes into it, and perhaps never.
+        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            return _read(descriptor)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         return f"This file can't be read ({getattr(error, 'strerror', None) or error})."
+
+
+def _read(descriptor: int) -> bytes | str:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return "This is no file but a folder, a pipe or a device: give the files themselves."
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        content = file.read(MOST_BYTES + 1)
+        return content + file.read(MOST_UNPACKED_BYTES - MOST_BYTES) if is_zip(content) else content
 
 
 def _answers(

@@ -7,28 +7,34 @@ shown: what the person sees was encoded anew from the pixels.
 """
 
 import contextlib
-import io
 import os
 import signal
 import subprocess
 import sys
-import threading
 import unicodedata
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 import numpy as np
 
-from core.decoding_child import NEEDED_TOO_MUCH_MEMORY
+from core.decoding_child import NEEDED_TOO_MUCH_MEMORY, OUT_OF_MEMORY
 from core.errors import UserError
-from core.frames import Pipes, end_child, receive, send
+from core.frames import Pipes, Turns, end_child, receive, send
 from core.images import MOST_BYTES
 from core.paths import ROOT
+from core.zips import Budget, unpack
+
+__all__ = ["FITS", "Budget", "Decoded", "Decoder", "safe_name", "unpack"]
 
 LONGEST_SECONDS = 5.0
+"""Of processor time, which the child's own system counts: a busy machine makes no image costlier."""
+
+PATIENCE_SECONDS = 60.0
+"""By the clock, for a child that is kept from computing."""
+
+DYING_SECONDS = 2.0  # from its last word to its exit status
+
 MOST_MEMORY_BYTES = 1_200_000_000
 """Address space of the child, its libraries included; the costliest image let in, a WebP, took 710 MB."""
 
@@ -36,10 +42,7 @@ LONGEST_NAME = 120
 LARGEST_SIZE_PX = 1024
 START_SECONDS = 30.0
 
-MOST_MEMBERS = 1_000
-MOST_UNPACKED_BYTES = 200_000_000
-_ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # a few bytes of LZMA may ask for gigabytes
+NOT_DECODED = "This image could not be decoded here: save it anew as PNG or JPEG."
 
 FITS = {
     "crop": "The middle square: in proportion, but what lies at the ends of the longer side is lost.",
@@ -60,12 +63,14 @@ class Decoded:
         shown: PNG of the upright picture, at most 512 px a side; None if refused or not asked for.
         seen: (3, size, size) uint8, what the model sees; None if refused.
         refused: why, in one sentence.
+        passing: whether the refusal is one of this moment, so that another try may succeed.
     """
 
     name: str
     shown: bytes | None
     seen: np.ndarray | None
     refused: str | None
+    passing: bool = False
 
 
 class Decoder:
@@ -75,11 +80,18 @@ class Decoder:
     """
 
     def __init__(
-        self, longest_seconds: float = LONGEST_SECONDS, memory_bytes: int = MOST_MEMORY_BYTES
+        self,
+        longest_seconds: float = LONGEST_SECONDS,
+        memory_bytes: int = MOST_MEMORY_BYTES,
+        patience_seconds: float = PATIENCE_SECONDS,
+        module: str = "core.decoding_child",
     ) -> None:
+        """Args: longest_seconds: of processor time for an image; patience_seconds: by the clock.
+        module: what the child runs."""
         self.longest_seconds, self.memory_bytes = longest_seconds, memory_bytes
+        self.patience_seconds, self.module = patience_seconds, module
         self._child: subprocess.Popen[bytes] | None = None
-        self._next, self._busy = threading.Lock(), threading.Lock()
+        self._turns = Turns()
 
     def __del__(self) -> None:
         """Nobody can ask any more: the child is not left behind."""
@@ -118,7 +130,7 @@ class Decoder:
         ask = {"size": size, "fit": fit, "shown": shown}
         results = []
         for name, content in files:
-            with self._turn():
+            with self._turns.turn():
                 results.append(self._decoded(safe_name(name), content, ask))
             if progress:
                 progress(len(results), len(files))
@@ -126,35 +138,42 @@ class Decoder:
 
     def close(self) -> None:
         """End the child; whoever decodes again starts another."""
-        with self._turn():
+        with self._turns.turn():
             self._end()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Held for one image. Two locks: with one, a long batch would take it back before others wake."""
-        with self._next:
-            self._busy.acquire()
-        try:
-            yield
-        finally:
-            self._busy.release()
 
     def _decoded(self, name: str, content: bytes, ask: dict[str, Any]) -> Decoded:
         child = self._running()
-        pipes = Pipes(child, self.longest_seconds)
+        pipes = Pipes(child, self.patience_seconds)
         try:
             send(pipes, ask, memoryview(content)[: MOST_BYTES + 1])
             return _checked(name, *receive(pipes), ask)
-        except (OSError, EOFError, ValueError) as error:  # too late, it has died, or it talks nonsense
+        except TimeoutError:
             self._end()
-            late = isinstance(error, TimeoutError) or child.returncode == -signal.SIGXCPU
-            return Decoded(name, None, None, self._too_long() if late else NEEDED_TOO_MUCH_MEMORY)
+            return Decoded(name, None, None, self._not_in_time(), passing=True)
+        except (OSError, EOFError):  # it has died, or says nothing any more
+            status = None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = child.wait(DYING_SECONDS)
+            self._end()
+            return Decoded(name, None, None, self._died(status))
+        except ValueError:  # it talks nonsense
+            self._end()
+            return Decoded(name, None, None, NOT_DECODED)
         except BaseException:  # Ctrl-C: its answer would be taken for that of the next image
             self._end()
             raise
 
-    def _too_long(self) -> str:
-        return f"This image took too long to decode, more than {self.longest_seconds:g} seconds."
+    def _died(self, status: int | None) -> str:
+        """Args: status: its own, or the signal of whoever killed it: the system, where memory is short."""
+        if status == -signal.SIGXCPU:
+            return f"This image took too long to decode, more than {self.longest_seconds:g} seconds."
+        return NEEDED_TOO_MUCH_MEMORY if status in (OUT_OF_MEMORY, -signal.SIGKILL) else NOT_DECODED
+
+    def _not_in_time(self) -> str:
+        return (
+            f"This image was not decoded within {self.patience_seconds:g} seconds, as happens on a busy machine: "
+            "try it again."
+        )
 
     def _running(self) -> "subprocess.Popen[bytes]":
         """The child, started if there is none or it has died meanwhile.
@@ -166,7 +185,7 @@ class Decoder:
             return self._child
         self._end()
         try:
-            self._child = _start(self.memory_bytes, self.longest_seconds)
+            self._child = _start(self.module, self.memory_bytes, self.longest_seconds)
             receive(Pipes(self._child, START_SECONDS))
         except (OSError, EOFError, ValueError) as error:
             self._end()
@@ -194,9 +213,9 @@ def safe_name(name: str) -> str:
     return f"{visible[: LONGEST_NAME - 21]}…{visible[-20:]}"
 
 
-def _start(memory_bytes: int, seconds: float) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen(
-        [sys.executable, "-m", "core.decoding_child", str(memory_bytes), str(seconds)],
+def _start(module: str, memory_bytes: int, seconds: float) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(memory_bytes), str(seconds)],
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},  # each reserves memory
         stdin=subprocess.PIPE,
@@ -205,9 +224,6 @@ def _start(memory_bytes: int, seconds: float) -> "subprocess.Popen[bytes]":
         bufsize=0,
         start_new_session=True,  # Ctrl-C is for the process that asked
     )
-    assert child.stdin
-    os.set_blocking(child.stdin.fileno(), False)  # a child that does not read can't hold us up
-    return child
 
 
 def _checked(name: str, header: dict[str, Any], parts: list[bytes], ask: dict[str, Any]) -> Decoded:
@@ -226,63 +242,3 @@ def _checked(name: str, header: dict[str, Any], parts: list[bytes], ask: dict[st
         raise ValueError("no PNG")
     seen = np.frombuffer(bytearray(parts[0]), np.uint8).reshape(3, size, size)
     return Decoded(name, shown, seen, None)
-
-
-# ---- many files in one
-
-
-def unpack(name: str, content: bytes) -> list[tuple[str, bytes]]:
-    """The files in a zip, in its order; of anything else (name, content) itself.
-
-    A zip is told by how it begins, so an image with a zip behind it is an image. The names in it are
-    labels, never paths. Folders and what a Mac adds are left out. Of each file no more is read than
-    the first byte beyond what `core.images` lets in.
-
-    Raises:
-        UserError: too many files, too much in them, an archive in it, encrypted, damaged, or empty.
-    """
-    if not content.startswith(_ZIP_STARTS):
-        return [(name, content)]
-    # Counted before zipfile reads the list, of which it would make 500 bytes for each of 46.
-    if content.count(b"PK\x01\x02") > 4 * MOST_MEMBERS:
-        raise _too_many_members()
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _members(archive)
-    except UserError:
-        raise
-    except Exception as error:  # zipfile, too, raises nearly everything
-        raise UserError("This zip is damaged: pack its images anew.") from error
-
-
-def _members(archive: zipfile.ZipFile) -> list[tuple[str, bytes]]:
-    members = [
-        member
-        for member in archive.infolist()
-        if not member.is_dir()
-        and not member.filename.startswith("__MACOSX/")
-        and PurePosixPath(member.filename).name != ".DS_Store"
-    ]
-    if not members:
-        raise UserError("This zip has no file in it.")
-    if len(members) > MOST_MEMBERS:
-        raise _too_many_members()
-    if sum(member.file_size for member in members) > MOST_UNPACKED_BYTES:
-        raise UserError(
-            f"This zip holds more than {MOST_UNPACKED_BYTES // 1_000_000} MB when unpacked: split it."
-        )
-    if any(member.flag_bits & 1 for member in members):
-        raise UserError("This zip is encrypted: pack its images without a password.")
-    if any(member.compress_type not in _COMPRESSIONS for member in members):
-        raise UserError("This zip is compressed in an unusual way: pack its images anew.")
-    files = []
-    for member in members:
-        with archive.open(member) as file:
-            files.append((member.filename, file.read(MOST_BYTES + 1)))
-        if files[-1][1].startswith(_ZIP_STARTS):
-            raise UserError("This zip has another zip in it: unpack that one first.")
-    return files
-
-
-def _too_many_members() -> UserError:
-    return UserError(f"This zip has more than {MOST_MEMBERS:,} files in it: split it.")

@@ -150,6 +150,18 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
+def regions(model: nn.Module, size: int) -> tuple[int, int]:
+    """Rows and columns of the map that Grad-CAM spreads over images of size × size pixels.
+
+    Raises:
+        UserError: no convolution gives a map of more than one pixel.
+    """
+    with _private(model) as network:
+        device = next(network.parameters()).device
+        _, rows, columns = watched(network, torch.zeros(1, 3, size, size, device=device))
+    return len(rows), len(columns)
+
+
 @contextmanager
 def _private(model: nn.Module) -> Iterator[nn.Module]:
     """A frozen fp32 copy in evaluation mode that overwrites nothing in place, and gradients switched on."""

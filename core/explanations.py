@@ -14,7 +14,7 @@ class Method:
 METHODS = {
     "gradcam": Method(
         "Grad-CAM",
-        "Which regions of the last convolution's map speak for the class: quick and coarse, 3 × 3 regions in the fast network.",
+        "Which regions of the last convolution's map speak for the class: quick and coarse.",
     ),
     "integrated": Method(
         "Integrated gradients",

@@ -9,7 +9,9 @@ import os
 import select
 import struct
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 MOST_HEADER_BYTES = 10_000
@@ -65,18 +67,24 @@ def _exactly(stream: Stream, n_bytes: int) -> bytes:
 
 
 class Pipes:
-    """To and from a child, as one stream for `send` and `receive` that raises TimeoutError when time is up."""
+    """To and from a child, as one stream for `send` and `receive` that raises TimeoutError when time is up.
+
+    What a child is sent must not wait for it: a pipe that has room takes a little of a blocking write,
+    which then stays until the child has read the rest, and perhaps for ever.
+    """
 
     def __init__(self, child: "subprocess.Popen[bytes]", seconds: float) -> None:
         assert child.stdin and child.stdout
         self._to, self._from = child.stdin.fileno(), child.stdout.fileno()
+        os.set_blocking(self._to, False)
         self._due = time.monotonic() + seconds
 
     def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         while rest:
             self._wait(self._to, select.POLLOUT)
-            rest = rest[os.write(self._to, rest) :]
+            with contextlib.suppress(BlockingIOError):  # room for less than the system writes at once
+                rest = rest[os.write(self._to, rest) :]
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -93,8 +101,40 @@ class Pipes:
     def _wait(self, descriptor: int, event: int) -> None:
         ready = select.poll()  # not select.select, which knows the first 1,024 descriptors only
         ready.register(descriptor, event)
-        if not ready.poll(max(0, self._due - time.monotonic()) * 1000):
+        left = self._due - time.monotonic()
+        if left <= 0 or not ready.poll(left * 1000):
             raise TimeoutError
+
+
+class Turns:
+    """Who speaks to a child: one at a time, and nobody twice while another waits.
+
+    Two locks: with one, whoever asks again and again would take it back before others wake.
+    """
+
+    def __init__(self) -> None:
+        self._next, self._busy = threading.Lock(), threading.Lock()
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Held for one question."""
+        with self._next:
+            self._busy.acquire()
+        try:
+            yield
+        finally:
+            self._busy.release()
+
+    @contextlib.contextmanager
+    def turn_if_free(self) -> Iterator[bool]:
+        """As `turn`, without waiting: gives whether it is held."""
+        if not self._busy.acquire(blocking=False):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._busy.release()
 
 
 def end_child(child: "subprocess.Popen[bytes]") -> None:

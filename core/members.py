@@ -28,7 +28,7 @@ class Member:
     """One trained network in evaluation mode, and all that it takes to ask it.
 
     `mean` and `std` (channels, on the scale 0 to 1) normalise an image for it; `temperature` divides its
-    logits for calibrated probabilities, 1 where nobody fitted it. `sha256` is that of the file of
+    logits for calibrated probabilities, None where nobody fitted it. `sha256` is that of the file of
     weights; `data_fingerprint` is empty where nobody knows what it learned from. `alarm` tells unusual
     images, where that could be found out.
     """
@@ -39,7 +39,7 @@ class Member:
     classes: tuple[str, ...]
     mean: np.ndarray
     std: np.ndarray
-    temperature: float
+    temperature: float | None
     seed: int | None
     sha256: str
     data_fingerprint: str
@@ -119,7 +119,7 @@ class Classifier:
     @property
     def calibrated(self) -> bool:
         """Whether probabilities were fitted on images that the networks did not learn from."""
-        return all(member.data_fingerprint for member in self.members)
+        return all(member.temperature is not None for member in self.members)
 
     def classify(self, images: np.ndarray) -> Answers:
         """Ask every network about (n, 3, s, s) uint8, s being `image_size`.
@@ -131,7 +131,7 @@ class Classifier:
         if images.dtype != np.uint8 or images.shape[1:] != (3, size, size):
             raise ValueError(f"(n, 3, {size}, {size}) uint8 are expected, not {images.shape} {images.dtype}")
         found = np.stack([member.logits(images) for member in self.members])
-        temperatures = [member.temperature for member in self.members]
+        temperatures = [1.0 if one.temperature is None else one.temperature for one in self.members]
         probabilities = np.stack([softmax(one / t) for one, t in zip(found, temperatures, strict=True)])
         mean = probabilities.mean(axis=0)
         several = len(self.members) > 1

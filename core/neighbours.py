@@ -1,14 +1,17 @@
 """Which training images a network finds most like an image, by the features that its last layer sees.
 
-The features of the training images are computed once for each network and data set, and kept in `.cache` in
-the folder of data sets; what lies there may be deleted at any time.
+The features of the training images are computed once for each network and data set, in steps between which
+others get their answers, and kept in `.cache` in the folder of data sets: all of them, or those that are known
+so far. What lies there may be deleted at any time.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
+import math
+import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -36,9 +39,9 @@ VERSION = 1
 """Part of a file's name; goes up when features are computed or kept in another way."""
 
 _AT_ONCE = 2000  # images whose features are made float32 at a time
-
-Progress = Callable[[int, int], None]
-"""Called with how many training images are done, of how many."""
+_FIRST_BATCH = 32  # images computed at once; more for a quick network, since a step ends between two batches
+_BATCH_SECONDS = 0.5
+_PARTS = 10  # so often what is known is written down while it is computed
 
 
 class Nearest(NamedTuple):
@@ -53,24 +56,63 @@ class Nearest(NamedTuple):
     similarities: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Neighbours:
     """The training images that a network's answers can be held against.
 
-    `rows` (m,) are their places in the training part of `data`; `features` (m, f) float16 have length 1.
-    `exact` says whether the network learned from these very images; else from others of the same data
-    set. `note` says in words which images they are.
+    `rows` (m,) are their places in the training part of `data`; `features` (m, f) float16 have length 1, as
+    far as they are known: the first `known` of them. `exact` says whether the network learned from these
+    very images; else from others of the same data set. `note` says in words which images they are.
     """
 
     member: Member
     data: ImageData
     rows: np.ndarray
     features: np.ndarray
+    known: int
     exact: bool
     note: str
+    kept: int = 0
+    batch: int = _FIRST_BATCH
+
+    @property
+    def complete(self) -> bool:
+        return self.known == len(self.rows)
+
+    def go_on(self, seconds: float = math.inf) -> None:
+        """Compute features of more training images for about so long, of at least one batch if any is missing."""
+        due = time.monotonic() + seconds
+        while not self.complete:
+            self._compute()
+            if self.complete or self.known - self.kept >= len(self.rows) / _PARTS:
+                self.keep()
+            if time.monotonic() >= due:
+                return
+
+    def _compute(self) -> None:
+        """One batch, and the size of the next from how long it took."""
+        begin = time.monotonic()
+        some = slice(self.known, min(self.known + self.batch, len(self.rows)))
+        self.features[some] = _unit(features_of(self.member, self.data.train.images[self.rows[some]]))
+        self.known = some.stop
+        took = time.monotonic() - begin
+        fitting = self.batch * _BATCH_SECONDS / max(took, 1e-3)
+        self.batch = int(np.clip(fitting, self.batch / 2, self.batch * 2).clip(1, BATCH_SIZE))
+
+    def keep(self) -> None:
+        """Write down what is known, for whoever opens them next."""
+        if self.kept < self.known:
+            _write(_path(self.member, self.data), self.features[: self.known])
+            self.kept = self.known
 
     def nearest(self, images: np.ndarray, k: int = 6) -> Nearest:
-        """Of (n, 3, s, s) uint8."""
+        """Of (n, 3, s, s) uint8.
+
+        Raises:
+            ValueError: features are missing yet.
+        """
+        if not self.complete:
+            raise ValueError(f"features of {self.known} of {len(self.rows)} images are known")
         wanted = _unit(features_of(self.member, images))
         found = np.empty((len(images), len(self.rows)), np.float32)
         for begin in range(0, len(self.rows), _AT_ONCE):
@@ -85,8 +127,8 @@ class Neighbours:
         return self.data.train.images[indices]
 
 
-def open_neighbours(member: Member, progress: Progress = lambda done, total: None) -> Neighbours:
-    """The training images of a network with their features, computed if they are not known yet.
+def open_neighbours(member: Member) -> Neighbours:
+    """The training images of a network, with the features that are known of them; `go_on` computes the others.
 
     Raises:
         UserError: its images are not on this machine, or nobody knows which they are.
@@ -95,17 +137,15 @@ def open_neighbours(member: Member, progress: Progress = lambda done, total: Non
     rows = _training_rows(member, data, exact)
     width = features_of(member, data.train.images[:1]).shape[1]
     rows = _evenly(rows, min(MOST_IMAGES, max(1, MOST_BYTES // (2 * width))))
-    path = _path(member, data)
-    features = _read(path, len(rows), width)
-    if features is None:
-        features = _computed(member, data, rows, progress)
-        _write(path, features)
+    features = np.zeros((len(rows), width), np.float16)
+    before = _read(_path(member, data), len(rows), width)
+    features[: len(before)] = before
     note = f"{len(rows):,} of the {len(data.train):,} training images" + (
         ", all of which it learned from"
         if exact
         else "; it learned from a copy of this data set whose pixels or order differ"
     )
-    return Neighbours(member, data, rows, features, exact, note)
+    return Neighbours(member, data, rows, features, len(before), exact, note, len(before))
 
 
 def features_of(member: Member, images: np.ndarray) -> np.ndarray:
@@ -132,9 +172,9 @@ def _images(member: Member) -> tuple[ImageData, bool]:
     known = {name: source(name, _size(name, recipe.image_size)).ready_fingerprint() for name in names}
     for name, fingerprint in known.items():
         if fingerprint == member.data_fingerprint:
-            return source(name, _size(name, recipe.image_size)).load(), True
+            return _loaded(name, _size(name, recipe.image_size), fingerprint), True
     if known[recipe.dataset] is not None and folder_place(recipe.dataset) is None:
-        data = source(recipe.dataset, recipe.image_size).load()
+        data = _loaded(recipe.dataset, recipe.image_size, known[recipe.dataset])
         if data.classes == member.classes:
             return data, False
     place = folder_place(recipe.dataset)
@@ -143,6 +183,12 @@ def _images(member: Member) -> tuple[ImageData, bool]:
         f"The images that this network learned from ({title}) are not on this machine, or were changed: "
         "prepare them on the Data page to see the nearest ones."
     )
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(name: str, image_size: int, fingerprint: str) -> ImageData:
+    """One copy for all networks that learned from it; of other images, another."""
+    return source(name, image_size).load()
 
 
 def _size(name: str, image_size: int) -> int:
@@ -162,16 +208,6 @@ def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.arange(count) * len(rows) // count]
 
 
-def _computed(member: Member, data: ImageData, rows: np.ndarray, progress: Progress) -> np.ndarray:
-    parts = []
-    for begin in range(0, len(rows), BATCH_SIZE):
-        progress(begin, len(rows))
-        images = data.train.images[rows[begin : begin + BATCH_SIZE]]
-        parts.append(_unit(features_of(member, images)).astype(np.float16))
-    progress(len(rows), len(rows))
-    return np.concatenate(parts)
-
-
 def _unit(features: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths > 0, lengths, 1)
@@ -185,15 +221,17 @@ def _path(member: Member, data: ImageData) -> Path:
     return data_dir() / ".cache" / f"features-{hashlib.sha256(whole.encode()).hexdigest()[:32]}.npz"
 
 
-def _read(path: Path, images: int, width: int) -> np.ndarray | None:
-    """None where there is nothing, or nothing whole: each array in the file carries a checksum."""
+def _read(path: Path, images: int, width: int) -> np.ndarray:
+    """The features of the first images; none where there is nothing whole: each array carries a checksum."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             features = arrays["features"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, EOFError):
-        return None
-    whole = features.shape == (images, width) and features.dtype == np.float16 and np.isfinite(features).all()
-    return features if whole else None
+        features = np.empty(0)
+    fits = features.ndim == 2 and len(features) <= images and features.shape[1] == width
+    if not fits or features.dtype != np.float16 or not np.isfinite(features).all():
+        return np.empty((0, width), np.float16)
+    return features
 
 
 def _write(path: Path, features: np.ndarray) -> None:

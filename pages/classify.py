@@ -19,7 +19,7 @@ from pages.parts.frame import frame, sentences
 from pages.parts.subject import Subject, pick_subject
 from pages.parts.words import escaped
 
-CHUNK = 250  # images asked about at once, so that the bar moves
+CHUNK = 100  # images shown to a network at once, so that the bar moves and others get their answers
 TABLE_ROWS = 10
 UNSHOWN_PX = 256  # of an image of a large batch, of which only the seen pixels are kept
 
@@ -106,13 +106,14 @@ def _answers(subject: Subject, images: list[Brought]) -> tuple[dict[str, Any], d
     kept = st.session_state.get("classify.answers")
     if kept and kept[0] == key:
         return kept[1]
-    bar = st.progress(0.0, "Classifying") if len(seen) > CHUNK else None
+    at_once = max(1, CHUNK // len(subject.about["members"]))
+    bar = st.progress(0.0, "Classifying") if len(seen) > at_once else None
     told, parts = {}, []
-    for begin in range(0, len(seen), CHUNK):
-        told, part = subject.ask("classify", {"images": seen[begin : begin + CHUNK]})
+    for begin in range(0, len(seen), at_once):
+        told, part = subject.ask("classify", {"images": seen[begin : begin + at_once]})
         parts.append(part)
         if bar:
-            done = min(begin + CHUNK, len(seen))
+            done = min(begin + at_once, len(seen))
             bar.progress(done / len(seen), f"Classifying: {done:,} of {len(seen):,}")
     if bar:
         bar.empty()

@@ -1,11 +1,18 @@
 """Asking the process that classifies: its answers are those of the networks, its death is survived."""
 
+import json
+import shutil
+import threading
+
 import numpy as np
 import pytest
 
-from core.asking import Asker, Forgotten
+from core import answering
+from core.answering import Answerer
+from core.asking import LOG_NAME, MOST_LOG_BYTES, Asker, Forgotten
 from core.errors import UserError
 from core.predictions import read_predictions
+from core.store import RunStore
 
 CARD = {"kind": "card", "name": "fast"}
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)
@@ -13,8 +20,6 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32), dtype=np.uint
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    from core.store import RunStore
-
     asker = Asker(RunStore(tmp_path_factory.mktemp("asked") / "runs"))
     yield asker
     asker.close()
@@ -37,8 +42,15 @@ def test_card_tells_what_it_is_and_classifies(shared):
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated", "occlusion"])
 def test_every_explanation_is_a_map_of_the_image(shared, method):
-    _, found = shared.ask("explain", CARD, {"image": IMAGES[0]}, method=method, target=3)
+    told, found = shared.ask("explain", CARD, {"image": IMAGES[0]}, method=method, target=3)
     assert found["heat"].shape == (32, 32) and np.abs(found["heat"]).max() == pytest.approx(1.0)
+    assert told["regions"] == ([[3, 3]] if method == "gradcam" else [])
+
+
+def test_regions_are_those_of_the_networks_at_hand(shared):
+    both = {"kind": "several", "of": [CARD, {"kind": "card", "name": "baseline-narrow"}]}
+    told, _ = shared.ask("explain", both, {"image": IMAGES[0]}, method="gradcam", target=3)
+    assert len(told["regions"]) == 2 and [3, 3] in told["regions"]
 
 
 def test_along_each_slider_there_are_probabilities(shared):
@@ -123,3 +135,102 @@ def test_child_ends_with_its_asker(asker):
     child = asker._child
     child.stdin.close()
     assert child.wait(10) == 0
+
+
+def test_warming_up_waits_for_no_question_of_others(asker):
+    with asker._turns.turn():
+        thread = threading.Thread(target=asker.warm, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive() and asker._child is None
+    asker.warm()
+    assert asker._child.poll() is None
+
+
+def test_networks_that_come_along_need_no_folder_of_runs(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    asker = Asker(RunStore(tmp_path / "file" / "runs"))
+    assert asker.ask("open", CARD)[0]["size"] == 32
+    with pytest.raises(UserError, match=r"no such run|can't be used"):
+        asker.ask("open", {"kind": "run", "id": "0" * 32})
+    asker.close()
+
+
+def test_process_that_cannot_start_is_no_lack_of_memory(asker, monkeypatch):
+    monkeypatch.setattr("core.asking.sys.executable", "/nowhere/python")
+    with pytest.raises(UserError, match="can't be started on this machine"):
+        asker.ask("open", CARD)
+
+
+def test_log_begins_anew_when_it_has_grown(asker, store):
+    store.folder.mkdir()
+    log = store.folder / LOG_NAME
+    for size, kept in ((100, 100), (MOST_LOG_BYTES + 1, 0)):
+        log.write_bytes(bytes(size))
+        asker.warm()
+        asker.close()
+        assert log.stat().st_size == kept
+
+
+def test_sweep_has_the_seeds_that_have_finished_by_now(store, finished_run):
+    answerer = Answerer(store)
+    sweep = {"kind": "sweep", "digest": finished_run.spec.digest}
+
+    def members(named) -> int:
+        return len(answerer.answer({"what": "open", "subject": named}, {})[0]["members"])
+
+    first, _ = answerer.answer({"what": "open", "subject": sweep}, {})
+    assert len(first["members"]) == members({"kind": "several", "of": [sweep]}) == 1
+    another_seed(finished_run, 43)
+    assert members(sweep) == members({"kind": "several", "of": [sweep]}) == 2
+    assert members(first["named"]) == 1  # whoever looks at the one seed goes on with it
+
+
+def another_seed(run, seed: int) -> None:
+    """A copy of a finished run that says it had another seed."""
+    run_id = f"{seed:032x}"
+    folder = run.folder.parent / run_id
+    shutil.copytree(run.folder, folder)
+    note = folder / "run.json"
+    said = json.loads(note.read_text())
+    note.write_text(json.dumps({**said, "id": run_id, "seed": seed}))
+
+
+def test_similar_images_are_looked_for_in_steps_between_which_others_are_answered(
+    store, finished_run, monkeypatch
+):
+    monkeypatch.setattr(answering, "STEP_SECONDS", 0.0)
+    answerer = Answerer(store)
+    question = {"what": "nearest", "subject": {"kind": "run", "id": finished_run.id}, "count": 5}
+    told, found = answerer.answer(question, {"images": IMAGES})
+    assert 0 < told["done"] < told["total"] == 4000 and not found
+    other, _ = answerer.answer({"what": "open", "subject": CARD}, {})
+    assert other["size"] == 32
+    steps = [told["done"]]
+    while not found:
+        told, found = answerer.answer(question, {"images": IMAGES})
+        steps.append(told["done"])
+        assert steps[-1] > steps[-2]
+    assert steps[-1] == 4000 and found["images"].shape == (3, 5, 3, 32, 32)
+    anew, _ = Answerer(store).answer(question, {"images": IMAGES})
+    assert anew["done"] == 4000
+
+
+def test_network_that_goes_from_memory_keeps_what_is_known(store, finished_run, monkeypatch):
+    monkeypatch.setattr(answering, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(answering, "KEPT_NEIGHBOURS", 1)
+    another_seed(finished_run, 43)
+    answerer, done = Answerer(store), []
+    for run_id in (finished_run.id, f"{43:032x}") * 2:
+        question = {"what": "nearest", "subject": {"kind": "run", "id": run_id}, "count": 5}
+        done.append(answerer.answer(question, {"images": IMAGES})[0]["done"])
+    assert done[2] > done[0] and done[3] > done[1]
+
+
+def test_folder_that_cannot_be_read_is_no_fault_of_an_image(store, monkeypatch):
+    def unreadable(run_id):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store, "get", unreadable)
+    told, _ = Answerer(store).answer({"what": "open", "subject": {"kind": "run", "id": "0" * 32}}, {})
+    assert told["error"] == "A file of the runs or data folder can't be used (Permission denied)."

@@ -54,6 +54,20 @@ def test_probabilities_are_calibrated_and_add_up(store, finished_run, test_image
     assert finished_run.looks() == 0
 
 
+def test_probabilities_are_called_calibrated_only_where_a_temperature_was_fitted(
+    store, finished_run, test_images
+):
+    classifier = open_run(store, finished_run.id)
+    (member,) = classifier.members
+    bare = dataclasses.replace(classifier, members=[dataclasses.replace(member, temperature=None)])
+    assert not bare.calibrated and member.data_fingerprint
+    answers = bare.classify(test_images[:5])
+    expected = torch.softmax(torch.from_numpy(answers.logits), dim=2).numpy()
+    assert np.allclose(answers.probabilities, expected, atol=1e-6)
+    one = dataclasses.replace(classifier, members=[dataclasses.replace(member, temperature=1.0)])
+    assert one.calibrated  # 1 may be what was fitted
+
+
 def test_seeds_of_a_recipe_are_put_together(
     store, finished_run, tiny_recipe, shapes_fingerprint, test_images, monkeypatch
 ):

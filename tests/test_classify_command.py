@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image
 from core import classify_command
 from core.__main__ import main
 from core.classify import open_card, open_run
+from core.decoding import Budget
 from core.paths import ROOT
 from core.pretrained import cards
 from core.worker import work
@@ -129,3 +132,52 @@ def test_command_prints_one_document(picture):
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)) == 1 and done.stdout.count("\n") == 1
+
+
+def test_zip_has_an_answer_for_each_file_in_it(capsys, picture, tmp_path):
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(picture("a.png"), "cats/a.png")
+        file.writestr("notes.txt", "no image")
+    (tmp_path / "half.zip").write_bytes(archive.read_bytes()[:99])
+    files = [picture("b.png"), str(archive), str(tmp_path / "half.zip")]
+    status, results = call(capsys, *files, "--card", "baseline-narrow")
+    assert status == 1
+    assert [(one["file"], "classes" in one) for one in results] == [
+        (files[0], True),
+        (f"{archive}/cats/a.png", True),
+        (f"{archive}/notes.txt", False),
+        (files[2], False),
+    ]
+    assert "zip is damaged" in results[3]["refused"]
+    _, (alone,) = call(capsys, picture("a.png"), "--card", "baseline-narrow")
+    assert results[1]["classes"] == alone["classes"]
+
+
+def test_zip_larger_than_an_image_may_be_is_read(capsys, picture, tmp_path):
+    archive = tmp_path / "large.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("long.bin", bytes(20_000_001))
+        file.write(picture("a.png"), "a.png")
+    _, results = call(capsys, str(archive), "--card", "baseline-narrow")
+    assert "20 MB" in results[0]["refused"] and "classes" in results[1]
+
+
+def test_zips_of_one_call_share_a_budget(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(classify_command, "Budget", lambda: Budget(members=3))
+    for name in ("a.zip", "b.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as file:
+            file.writestr("1.png", "x")
+            file.writestr("2.png", "x")
+    _, results = call(capsys, str(tmp_path / "a.zip"), str(tmp_path / "b.zip"), "--card", "baseline-narrow")
+    assert len(results) == 3 and "bring it by itself" in results[2]["refused"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_pipe_is_refused_and_not_waited_for(picture, tmp_path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "core", "classify", str(pipe), picture("a.png"), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    results = json.loads(done.stdout)
+    assert "a pipe or a device" in results[0]["refused"] and "classes" in results[1]

@@ -131,3 +131,54 @@ def test_seen_pixels_are_those_of_the_chosen_fit(page):
     page.segmented_control(key="classify.fit").set_value("squash").run(timeout=90)
     _, decoded = page.session_state["classify.decoded"]
     assert (decoded[0].seen[:, :, :8] == 0).all() and (decoded[0].seen[:, :, 14:18] == 255).all()
+
+
+def test_grad_cam_says_how_many_regions_this_network_has(page):
+    upload(page, ("red.png", picture(), "image/png"))
+    page.session_state["classify.tab"] = "Why"
+    page.run(timeout=90)
+    assert "This map has 3 × 3 regions" in plain(page)
+
+
+def test_similar_training_images_of_a_run_are_found_step_by_step(app, store, finished_run, monkeypatch):
+    from core import answering
+    from core.answering import Answerer
+    from core.asking import Asker
+
+    monkeypatch.setattr(answering, "STEP_SECONDS", 0.0)
+    answerer, asked = Answerer(store), []
+
+    def ask(self, what, subject, arrays=None, **values):
+        asked.append(what)
+        return answerer.answer({"what": what, "subject": subject, **values}, arrays or {})
+
+    monkeypatch.setattr(Asker, "ask", ask)
+    monkeypatch.setattr(Asker, "warm", lambda self: None)
+    visit(app, "pages/classify.py")
+    app.selectbox(key="classify.subject").set_value(f"run:{finished_run.id}").run(timeout=90)
+    app.session_state["classify.tab"] = "What it resembles"
+    upload(app, ("red.png", picture(), "image/png"))
+    assert not app.error and asked.count("nearest") > 2
+    assert "look most alike to this model" in plain(app) and "4,000 of the 5,000" in plain(app)
+
+
+def test_image_that_was_refused_for_the_moment_is_tried_again(page, monkeypatch):
+    from core.decoding import Decoded, Decoder
+
+    real, answers = Decoder.decode, []
+
+    def busy_first(self, files, *rest, **named):
+        answers.append([name for name, _ in files])
+        if len(answers) > 1:
+            return real(self, files, *rest, **named)
+        return [
+            Decoded(name, None, None, "Not decoded within 60 seconds.", passing=True) for name, _ in files
+        ]
+
+    monkeypatch.setattr(Decoder, "decode", busy_first)
+    upload(page, ("red.png", picture(), "image/png"))
+    assert len(page.error) == 1
+    page.run(timeout=90)
+    assert not page.error and "### " in plain(page)
+    page.run(timeout=90)
+    assert len(answers) == 2

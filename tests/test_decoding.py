@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from core import decoding_child, images
-from core.decoding import FITS, LONGEST_NAME, Decoder, safe_name, unpack
+from core.decoding import FITS, LONGEST_NAME, Budget, Decoder, safe_name, unpack
 from core.errors import UserError
 from core.images import fit, open_image
 from core.paths import ROOT
@@ -25,22 +25,13 @@ from tests.hostile_zips import archives, packed
 from tests.test_images import encoded, noise
 
 PHOTO = encoded(noise())
-HANGING = PHOTO + b"hang here"
+FAULTY = "tests.faulty_child"
 RSS_MORE_BYTES = 20_000_000
 
 
 @pytest.fixture(scope="module")
 def decoder():
     with Decoder() as decoder:
-        yield decoder
-
-
-@pytest.fixture
-def hanging(monkeypatch):
-    """A decoder whose child never answers an image that has the mark."""
-    monkeypatch.setenv("TENFOLD_TEST_HANG_MARK", "hang here")
-    with Decoder(longest_seconds=1.0) as decoder:
-        decoder.decode([("first.png", PHOTO)])
         yield decoder
 
 
@@ -228,26 +219,68 @@ def test_long_name_keeps_its_beginning_and_its_end():
 # ---- children that are lost
 
 
-def test_image_that_takes_too_long_is_refused_and_the_rest_goes_on(hanging):
-    start = time.monotonic()
-    results = hanging.decode([("a", PHOTO), ("b", HANGING), ("c", PHOTO), ("d", HANGING), ("e", PHOTO)])
-    assert [result.refused is None for result in results] == [True, False, True, False, True]
+def test_image_that_takes_too_long_is_refused_and_the_rest_goes_on():
+    with Decoder(longest_seconds=1, module=FAULTY) as decoder:
+        results = decoder.decode([("a", PHOTO), ("b", PHOTO + b"burn here"), ("c", PHOTO)])
+    assert [result.refused is None for result in results] == [True, False, True]
     assert results[1].refused == "This image took too long to decode, more than 1 seconds."
-    assert 2 <= time.monotonic() - start < 10
+    assert not results[1].passing
 
 
-def test_image_at_which_the_child_is_killed_is_refused_and_the_rest_goes_on(monkeypatch):
-    monkeypatch.setenv("TENFOLD_TEST_HANG_MARK", "hang here")
-    with Decoder(longest_seconds=30) as decoder:
+def test_image_that_is_not_answered_is_not_waited_for_and_may_be_tried_again():
+    start = time.monotonic()
+    with Decoder(patience_seconds=1, module=FAULTY) as decoder:
+        results = decoder.decode([("a", PHOTO), ("b", PHOTO + b"sleep here"), ("c", PHOTO)])
+    assert [result.passing for result in results] == [False, True, False]
+    assert "busy machine: try it again" in results[1].refused and results[2].refused is None
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [(b"crash here", "could not be decoded here: save it anew"), (b"lack memory here", "too much memory")],
+)
+def test_child_that_died_is_called_short_of_memory_only_if_it_was(mark, words):
+    with Decoder(module=FAULTY) as decoder:
+        results = decoder.decode([("a", PHOTO + mark), ("b", PHOTO)])
+    assert words in results[0].refused and not results[0].passing
+    assert results[1].refused is None
+
+
+def test_child_that_loses_its_memory_between_images_says_so(monkeypatch, capsysbinary):
+    def short_of_memory(stream):
+        raise MemoryError
+
+    monkeypatch.setattr(decoding_child, "limit", lambda memory_bytes: None)
+    monkeypatch.setattr(decoding_child, "load_decoders", lambda: None)
+    monkeypatch.setattr(decoding_child, "receive", short_of_memory)
+    assert decoding_child.main(1, 1.0) == decoding_child.OUT_OF_MEMORY
+
+
+def test_image_at_which_the_child_is_killed_is_refused_and_the_rest_goes_on():
+    with Decoder(module=FAULTY) as decoder:
         decoder.decode([("first", PHOTO)])
         first = decoder._child.pid
         killer = threading.Timer(0.5, os.kill, (first, signal.SIGKILL))
         killer.start()
-        results = decoder.decode([("a", PHOTO), ("b", HANGING), ("c", PHOTO)])
+        results = decoder.decode([("a", PHOTO), ("b", PHOTO + b"sleep here"), ("c", PHOTO)])
         killer.join()
         assert [result.refused is None for result in results] == [True, False, True]
-        assert "needed too much memory" in results[1].refused
+        assert "needed too much memory" in results[1].refused  # so the system ends who takes too much
         assert decoder._child.pid != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count no processor time of a child")
+def test_time_in_which_the_child_is_kept_from_computing_is_not_counted():
+    with Decoder(longest_seconds=1) as decoder:
+        decoder.decode([("first", PHOTO)])
+        child = psutil.Process(decoder._child.pid)
+        child.suspend()
+        waking = threading.Timer(2.5, child.resume)
+        waking.start()
+        (result,) = decoder.decode([("a", PHOTO)])
+        waking.join()
+    assert result.refused is None
 
 
 def test_child_that_died_while_idle_costs_no_image(decoder):
@@ -419,3 +452,19 @@ def test_large_file_in_a_zip_is_read_no_further_than_it_takes_to_refuse_it(decod
     assert len(files[0][1]) == images.MOST_BYTES + 1
     results = decoder.decode(files)
     assert "20 MB" in results[0].refused and results[1].refused is None
+
+
+def test_zips_of_one_upload_share_a_budget():
+    two, three = (packed(*((f"{n}.png", PHOTO) for n in range(count))) for count in (2, 3))
+    budget = Budget(members=4, unpacked_bytes=5 * len(PHOTO))
+    assert len(unpack("a.zip", two, budget)) == 2
+    with pytest.raises(UserError, match=r"With the zips before it .* bring it by itself\.$"):
+        unpack("b.zip", three, budget)
+    assert len(unpack("c.png", PHOTO, budget)) == 1  # what is no zip costs none
+    assert len(unpack("d.zip", two, budget)) == 2  # nor did what was refused
+    with pytest.raises(UserError, match="bring it by itself"):
+        unpack("e.zip", packed(("a.png", PHOTO)), budget)
+    budget = Budget(unpacked_bytes=2 * len(PHOTO))
+    with pytest.raises(UserError, match="bring it by itself"):
+        unpack("b.zip", three, budget)
+    assert len(unpack("b.zip", three)) == 3

@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming explanations play",
+        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no

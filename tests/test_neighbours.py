@@ -23,6 +23,13 @@ def member(store, finished_run):
     return open_run(store, finished_run.id).members[0]
 
 
+def opened(member) -> neighbours.Neighbours:
+    """With all features."""
+    found = open_neighbours(member)
+    found.go_on()
+    return found
+
+
 def cached() -> list:
     return sorted((data_dir() / ".cache").glob("features-*.npz"))
 
@@ -30,7 +37,7 @@ def cached() -> list:
 def test_training_image_is_its_own_nearest(member):
     data = source("shapes").load()
     train, _ = split_indices(len(data.train), member.recipe.validation_share, member.seed)
-    found = open_neighbours(member)
+    found = opened(member)
     assert found.exact and np.array_equal(found.rows, train) and "learned from" in found.note
     chosen = train[::700]
     nearest = found.nearest(data.train.images[chosen], k=4)
@@ -58,32 +65,61 @@ def test_features_are_what_the_last_layer_multiplies(store, tiny_recipe, shapes_
     assert np.allclose(outputs * scale, member.logits(images), atol=1e-4)
 
 
-def test_features_are_computed_once(member, monkeypatch):
-    first = open_neighbours(member)
+def test_features_are_computed_once(member):
+    first = opened(member)
     assert len(cached()) == 1
-    told = []
-    again = open_neighbours(member, lambda done, total: told.append((done, total)))
-    assert not told and np.array_equal(first.features, again.features)
+    again = open_neighbours(member)
+    assert again.complete and np.array_equal(first.features, again.features)
     path = cached()[0]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    third = open_neighbours(member, lambda done, total: told.append((done, total)))
-    assert told[-1] == (4000, 4000) and np.array_equal(first.features, third.features)
+    third = open_neighbours(member)
+    assert third.known == 0
+    third.go_on()
+    assert np.array_equal(first.features, third.features)
     assert np.array_equal(first.features, open_neighbours(member).features)
+
+
+def test_features_are_computed_in_steps_that_go_on_where_the_last_one_ended(member, monkeypatch):
+    whole = opened(member).features
+    cached()[0].unlink()
+    monkeypatch.setattr(neighbours, "BATCH_SIZE", 40)
+    found, steps = open_neighbours(member), 0
+    while found.known < 1000:
+        before = found.known
+        found.go_on(seconds=0)
+        steps += 1
+        assert before < found.known <= before + 64
+    with pytest.raises(ValueError, match="of 4000 images"):
+        found.nearest(found.data.train.images[:1])
+    assert steps >= 15 and 500 < open_neighbours(member).known < 1000  # each tenth is written down by itself
+    found.keep()
+    other = open_neighbours(member)
+    assert other.known == found.known and not other.complete
+    computed = []
+    monkeypatch.setattr(
+        neighbours,
+        "features_of",
+        lambda member, images: computed.append(len(images)) or features_of(member, images),
+    )
+    other.go_on()
+    assert sum(computed) == 4000 - found.known
+    assert np.allclose(other.features.astype(float), whole.astype(float), atol=2e-3)
 
 
 def test_old_features_make_room_for_new_ones(member, monkeypatch):
     monkeypatch.setattr(neighbours, "FILES_KEPT", 1)
-    open_neighbours(member)
-    open_neighbours(dataclasses.replace(member, sha256="0"))
+    opened(member)
+    opened(dataclasses.replace(member, sha256="0"))
     assert len(cached()) == 1
 
 
 def test_folder_that_cannot_be_written_to_costs_time_alone(member, monkeypatch):
     (data_dir()).mkdir(parents=True, exist_ok=True)
     (data_dir() / ".cache").write_text("no folder")
-    assert open_neighbours(member).features.shape[0] == 4000
+    found = opened(member)
+    assert found.complete and len(found.features) == 4000
 
 
 @pytest.mark.parametrize(("name", "value", "images"), [("MOST_IMAGES", 100, 100), ("MOST_BYTES", 3600, 50)])

@@ -8,6 +8,7 @@ import streamlit as st
 from PIL import Image
 
 from core import classify_figures, overlay
+from core.errors import UserError
 from core.explanations import METHODS
 from core.pictures import enlarged
 from core.play import SLIDERS, Play, apply
@@ -144,7 +145,8 @@ def _why(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None
             overlay.legend(), width=240, output_format="PNG", alt="Blue speaks against, orange for the class"
         )
     with other:
-        st.markdown(METHODS[method].help)
+        sizes = " and ".join(f"{rows} × {columns}" for rows, columns in told["regions"])
+        st.markdown(METHODS[method].help + (f" This map has {sizes} regions." if sizes else ""))
         if told["members"] > 1:
             st.caption(f"Mean over {told['members']} of the seeds, each scaled to its strongest place.")
         st.caption(
@@ -215,10 +217,26 @@ def _along(subject: Subject, image: Brought, play: Play) -> None:
     st.caption(f"The first answer's probability is {straight:.1%} unflipped and {mirrored:.1%} flipped.")
 
 
+def _nearest(subject: Subject, image: Brought) -> tuple[dict, dict[str, np.ndarray]]:
+    """Asked again until the features of all training images are known; those that are, stay so after a reload."""
+    place, share = st.empty(), 0.0
+    while True:
+        words = f"Looking at the training images, once for each model: {percent(share)}"
+        place.progress(share, words) if share else place.caption("Looking at the training images …")
+        try:
+            told, near = subject.ask("nearest", {"images": image.seen[None]}, count=NEIGHBOURS)
+        except UserError:
+            place.empty()
+            raise
+        if near:
+            place.empty()
+            return told, near
+        share = told["done"] / told["total"]
+
+
 def _resembles(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None:
     """Training images that look alike to the model, with their labels."""
-    with st.spinner("Looking at the training images; the first time takes a while …"):
-        told, near = subject.ask("nearest", {"images": image.seen[None]}, count=NEIGHBOURS)
+    told, near = _nearest(subject, image)
     with st.container(horizontal=True):
         for picture, label, likeness in zip(
             near["images"][0], near["labels"][0], near["similarities"][0], strict=True
@@ -232,6 +250,6 @@ def _resembles(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -
             )
     st.caption(
         "Training images that look most alike to this model, with their labels and how alike they are, 1 being the same. "
-        f"{told.get('note', '')}",
+        f"{escaped(told['note'])}",
         help="Compared by the features before the last layer: the cosine of the angle between the two images' features.",
     )

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from core.datasets import ImageData, source
-from core.decoding import FITS, Decoded, safe_name, unpack
+from core.decoding import FITS, Budget, Decoded, safe_name, unpack
 from core.errors import UserError
 from core.images import MOST_BYTES
 from core.pictures import enlarged_png
@@ -115,6 +115,8 @@ def _photographed() -> list[tuple[str, bytes]]:
 def _decoded(given: list[tuple[str, bytes]], size: int, fit: str) -> list[Decoded]:
     """Through the bounded child, zips unpacked; the same files are unpacked and decoded once.
 
+    Where one was refused for the moment only, they are tried again when the page is drawn next.
+
     Raises:
         UserError: they are too many.
     """
@@ -122,7 +124,7 @@ def _decoded(given: list[tuple[str, bytes]], size: int, fit: str) -> list[Decode
     for name, content in given:
         digest.update(hashlib.sha256(content).digest() + name.encode("utf-8", "replace") + b"\0")
     key, kept = digest.hexdigest(), st.session_state.get("classify.decoded")
-    if kept and kept[0] == key:
+    if kept and kept[0] == key and not any(one.passing for one in kept[1]):
         return kept[1]
     files, refused = _unpacked(given)
     if len(files) > MOST_IMAGES:
@@ -145,10 +147,10 @@ def _decoded(given: list[tuple[str, bytes]], size: int, fit: str) -> list[Decode
 def _unpacked(given: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], list[Decoded]]:
     """The files, those of a zip in its place; and what becomes of a zip that can't be opened."""
     files: list[tuple[str, bytes]] = []
-    refused = []
+    refused, budget = [], Budget()
     for name, content in given:
         try:
-            files += unpack(name, content)
+            files += unpack(name, content, budget)
         except UserError as error:
             refused.append(Decoded(safe_name(name), None, None, str(error)))
     return files, refused

@@ -86,7 +86,7 @@ def pick_subject() -> Subject | None:
     subject = Subject(named, {}, content)
     with st.spinner("Loading the model …"):
         about, _ = subject.ask("open")
-    subject = replace(subject, about=about)
+    subject = replace(subject, named=about["named"], about=about)
     note = subject.about["note"]
     st.caption(escaped(note if subject.about["parts"] else f"{subject.about['title']}. {note}"))
     return subject
