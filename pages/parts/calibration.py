@@ -59,8 +59,9 @@ def _sentence(judged: Judged, before: Calibration, after: Calibration) -> str:
         else "The temperature was fitted on validation; test had no say in it."
     )
     return (
-        f"On {judged.part} images the network answers with {before.confidence:.1%} on average and is right in "
-        f"{accuracy:.1%}: **{verdict}**. Dividing its logits by {judged.temperature:.2f} gives {after.confidence:.1%}. {fitted}"
+        f"On {judged.part} images the network is {before.confidence:.1%} sure of its answers on average, and "
+        f"{accuracy:.1%} of them are right: **{verdict}**. With its logits divided by {judged.temperature:.2f} it is "
+        f"{after.confidence:.1%} sure. {fitted}"
     )
 
 

@@ -46,8 +46,9 @@ def _confusion(judged: Judged) -> None:
     figure = judge_figures.confusion(
         judged.matrix[np.ix_(places, places)], names, judged.part, numbers == "Shares"
     )
-    figure["layout"]["dragmode"] = False  # a click is a click, and no beginning of a zoom
-    height = min(760, 190 + 34 * count)
+    # A click is a click, and no beginning of a zoom; above the matrix there is room for the buttons.
+    figure["layout"] |= {"dragmode": False, "margin": {"t": 36}}
+    height = min(760, 210 + 34 * count)
     clicked = clicked_cell(figure, f"confusion-{judged.part}", height, _alt(judged))
     cell = f"depth.cell.{judged.run.id}.{judged.part}"
     if clicked is not None and max(clicked) < count and min(clicked) >= 0:

@@ -13,7 +13,10 @@ export default function ({ parentElement, setTriggerValue, data }) {
       image.alt = "";
       card.setAttribute("aria-label", name);
       card.append(image, made("strong", title), ...bars.map(bar));
-      card.onclick = () => setTriggerValue("chosen", index);
+      card.onclick = () => {
+        for (const other of grid.children) other.setAttribute("aria-pressed", other === card); // at once
+        setTriggerValue("chosen", index);
+      };
       return card;
     }),
   );
@@ -23,7 +26,8 @@ function bar({ label, share, kind }) {
   const row = made("span", "", `bar ${kind}`);
   const length = made("i", "");
   length.style.width = `${100 * share}%`;
-  row.append(length, made("span", label, "label"), made("span", `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`));
+  const digits = share < 0.1 || share > 0.99 ? 1 : 0; // what is wrong is never shown as quite sure
+  row.append(length, made("span", label, "label"), made("span", `${(100 * share).toFixed(digits)} %`));
   return row;
 }
 

@@ -41,7 +41,7 @@ _cards = st.components.v2.component(
 
 
 def judged_cards(judged: Judged, indices: np.ndarray, key: str) -> None:
-    """One page of images, the choice of the page, and more about the one that was clicked.
+    """One page of images, the choice of the page, and more about the one that was clicked, at first the first.
 
     Args:
         indices: of images of this part, in the order in which they are shown.
@@ -59,19 +59,18 @@ def judged_cards(judged: Judged, indices: np.ndarray, key: str) -> None:
     if pages > 1:
         page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key=f"{key}.page", width=160)
     shown = indices[(page - 1) * CARDS : page * CARDS]
+    above = st.container()  # where it is seen, whichever image is clicked
     before = chosen_image(judged)
-    cards = [_card(judged, int(index), images[int(index)]) for index in shown]
-    found = _cards(
-        key=f"{key}.cards", data={"cards": cards, "chosen": before}, on_chosen_change=lambda: None
-    ).chosen
+    data = {
+        "cards": [_card(judged, int(index), images[int(index)]) for index in shown],
+        "chosen": before if before in shown else int(shown[0]),
+    }
+    found = _cards(key=f"{key}.cards", data=data, on_chosen_change=lambda: None).chosen
     if isinstance(found, int) and found in shown:
         st.session_state["depth.image"] = (judged.run.id, judged.part, found)
-        if found != before:
-            st.rerun(scope="fragment")  # the cards show which one is chosen
-    if before is not None and before in shown:
-        _about(judged, before)
-    else:
-        st.caption("Click an image to see the probability of every class.")
+        data["chosen"] = found
+    with above:
+        _about(judged, data["chosen"])
 
 
 def chosen_image(judged: Judged) -> int | None:
@@ -131,4 +130,6 @@ def _about(judged: Judged, index: int) -> None:
             )
             figure["layout"]["xaxis"]["title"]["text"] = f"probability, an image of {judged.part}"
             live_chart(figure, "depth-image", 60 + 26 * min(MOST_CLASSES, len(judged.classes)), words)
-            st.caption("What the layers make of this image is on the tab “Filters”.")
+            st.caption(
+                "Click another image to see it here. What the layers make of it is on the tab “Filters”."
+            )

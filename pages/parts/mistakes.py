@@ -45,8 +45,10 @@ def _mistakes(judged: Judged) -> None:
         truth, answer = (
             st.selectbox(
                 label,
-                [None, *range(len(judged.classes))],
-                format_func=lambda number: "any" if number is None else judged.classes[number],
+                range(len(judged.classes)),
+                index=None,
+                placeholder="any",
+                format_func=judged.classes.__getitem__,
                 key=f"depth.{key}.{judged.run.id}",
                 width=170,
             )
