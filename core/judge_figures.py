@@ -55,7 +55,6 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], part: str, shares: boo
             trace["text"] = [[_number(value, shares) for value in row] for row in trace["z"]]
     right |= {
         "colorscale": [[0, GREY], [1, GREY]],
-        "opacity": 0.45,
         "showscale": False,
         "hovertemplate": words.replace(", taken for %{x}", " recognised") + "<extra></extra>",
     }
