@@ -56,6 +56,7 @@ class Answerer:
             "explain": self._explain,
             "along": self._along,
             "nearest": self._nearest,
+            "features": self._features,
         }
 
     def answer(self, values: Values, arrays: Arrays) -> Reply:
@@ -214,6 +215,31 @@ class Answerer:
             _, left = self._neighbours.popitem(last=False)
             left.keep()
         return self._neighbours[key]
+
+    def _features(self, subject: Any, values: Values, arrays: Arrays) -> Reply:
+        """The filters of the first network's first layer and, where an `image` comes along, its feature maps."""
+        import torch
+
+        from core.device import settle_arithmetic
+        from core.evaluate import scale
+        from core.features import feature_maps, first_filters
+        from core.members import ARITHMETIC
+
+        member, found = subject.members[0], {}
+        filters = first_filters(member.model)
+        if filters is not None:
+            found["filters"] = filters
+        if "image" not in arrays:
+            return {"layers": []}, found
+        with ARITHMETIC:
+            settle_arithmetic(member.recipe)
+            image = torch.tensor(arrays["image"][None], device=member.compute.device)
+            with member.compute.autocast():
+                maps = feature_maps(member.model, member.normalise(scale(image)))
+        for number, one in enumerate(maps):
+            found[f"maps.{number}"], found[f"channels.{number}"] = one.maps, one.channels
+        told = ("layer", "kind", "count", "shape", "low", "high")
+        return {"layers": [{name: getattr(one, name) for name in told} for one in maps]}, found
 
 
 def pack(values: Values, arrays: Arrays) -> tuple[bytes, bytes]:

@@ -4,6 +4,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         events.jsonl        what happened; the worker appends
         checkpoint-0003.pt  immutable, named after its epoch; the worker keeps the two newest
         weights.pt          the trained state dict     predictions.npz   logits and labels
+        filters.npz         of the first layer
         progress.json       the heartbeat              worker.log        what the worker printed
         lock                held by the living worker  runner.json       launches, failure
         cancel, pause       markers: a person's wishes

@@ -26,6 +26,9 @@ from core.device import Compute, passport_changes
 from core.errors import UserError
 from core.evaluate import fit_temperature, logits, loss_and_accuracy
 from core.events import EpochEnd, Event, Failed, Finished, Progress, Started, to_line
+from core.features import first_filters
+from core.filters import NAME as FILTERS
+from core.filters import to_bytes
 from core.history import History
 from core.locks import FileLock
 from core.opening import Load, load_images, open_training
@@ -180,7 +183,7 @@ def _events(run: Run, load: Load) -> Iterator[Event]:
 
 
 def _finish(run: Run, data: TrainingData, learner: Learner, history: History, compute: Compute) -> Finished:
-    """Measure validation and, once, test; write weights and predictions."""
+    """Measure validation and, once, test; write weights, predictions and first filters."""
     model, epoch = learner.chosen(run.spec.recipe)
     both_sides = run.spec.recipe.flip_test
     validation = logits(model, data.validation_images, data.normalise, compute, both_sides)
@@ -195,6 +198,9 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
     )
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     files = {"weights.pt": checkpoints.to_bytes(weights), "predictions.npz": predictions.getvalue()}
+    filters = first_filters(model)
+    if filters is not None:
+        files[FILTERS] = to_bytes(filters)
     for name, content in files.items():
         write_atomically(run.folder / name, content)
     train_seconds = sum(epoch.train_seconds for epoch in history.epochs)

@@ -12,21 +12,21 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play",
+        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
     # value may import: else whoever reads a recipe would wait half a second for scipy.stats.
-    ("statistics", "stats robustness ladder lesson energy"),
+    ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
+        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts",
     ),
     (
         "learning",
-        "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
+        "allocator augment averaging checkpoints compiling device evaluate explain features gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
+    ("pictures", "classify_figures figures judge_figures overlay seed_figures seed_traces"),
     (
         "processes",
         "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",

@@ -9,8 +9,14 @@ from core.config import KNOBS, applying_fields
 from core.history import log_lines
 from core.store import Run
 from pages.parts import cache
+from pages.parts.calibration import calibration
+from pages.parts.class_table import class_table
+from pages.parts.confusion import confusion
+from pages.parts.filters import filters
+from pages.parts.frame import sentences
 from pages.parts.gradients import gradients
 from pages.parts.live import live
+from pages.parts.mistakes import mistakes
 from pages.parts.proof import proof_panel
 from pages.parts.recipe_form import value_title
 from pages.parts.results import results
@@ -26,6 +32,11 @@ def depth(run: Run) -> None:
         "Recipe": _recipe,
         "Log": _log,
         "Results and weights": results,
+        "Confusion": confusion,
+        "Classes": class_table,
+        "Mistakes": mistakes,
+        "Calibration": calibration,
+        "Filters": filters,
         "Gradients": gradients,
         "Passport": _passport,
     }
@@ -33,7 +44,7 @@ def depth(run: Run) -> None:
         st.tabs(list(views), key="runs.tab", on_change="rerun"), views.values(), strict=True
     ):
         if tab.open:
-            with tab:
+            with tab, sentences():
                 draw(run)
 
 

@@ -1,13 +1,14 @@
 // Draws a plotly figure in place: zoom and hidden curves stay while the data grow. See live_chart.py.
 
-const charts = new WeakMap(); // box -> { figure: the newest, observer }
+const charts = new WeakMap(); // box -> { figure: the newest, clicked: whom to tell, observer }
 let loading; // plotly, fetched once for all charts of a tab
 
-export default function ({ data: [figure], parentElement }) {
+export default function ({ data: [figure], parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".chart");
   const known = charts.get(box);
   const chart = known ?? watched(box);
   chart.figure = figure;
+  chart.clicked = (cell) => setTriggerValue("clicked", cell);
   box.style.height = `${figure.height}px`;
   box.setAttribute("aria-label", figure.alt);
   if (known) draw(box, chart); // a new chart is drawn by its observer, as soon as it has a size
@@ -44,6 +45,15 @@ async function draw(box, chart) {
     displaylogo: false,
     modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
     toImageButtonOptions: { filename: "chart", scale: 2 },
+  });
+  if (figure.clicks && !chart.listens) listen(box, chart);
+}
+
+/** Tell of clicks on the cells of a heat map, which Streamlit's own charts do not. */
+function listen(box, chart) {
+  chart.listens = true;
+  box.on("plotly_click", ({ points: [point] }) => {
+    if (Array.isArray(point?.pointNumber)) chart.clicked(point.pointNumber);
   });
 }
 

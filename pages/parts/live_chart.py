@@ -58,9 +58,24 @@ def live_chart(figure: dict[str, Any], key: str, height: int, alt: str) -> None:
         height: in pixels; the width is that of the place.
         alt: what the chart shows, for people who can't see it.
     """
-    spec = {**_packed(figure), "height": height, "alt": alt, "plotly": _PLOTLY}
     # In a list, since Streamlit searches a dict for tables, and imports pandas for that.
-    _chart(key=key, data=[spec], height=height)
+    _chart(key=key, data=[_spec(figure, height, alt)], height=height)
+
+
+def clicked_cell(figure: dict[str, Any], key: str, height: int, alt: str) -> tuple[int, int] | None:
+    """Draw a heat map as `live_chart` does; gives row and column of the cell that was clicked just now.
+
+    What comes from a browser is checked to be two numbers; that there is such a cell is the caller's matter.
+    """
+    spec = {**_spec(figure, height, alt), "clicks": True}
+    found = _chart(key=key, data=[spec], height=height, on_clicked_change=lambda: None).clicked
+    if isinstance(found, list) and len(found) == 2 and all(type(number) is int for number in found):
+        return found[0], found[1]
+    return None
+
+
+def _spec(figure: dict[str, Any], height: int, alt: str) -> dict[str, Any]:
+    return {**_packed(figure), "height": height, "alt": alt, "plotly": _PLOTLY}
 
 
 def _packed(value: Any) -> Any:

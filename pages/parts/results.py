@@ -4,11 +4,23 @@ import hashlib
 
 import streamlit as st
 
+from core import judge
+from core.class_report import share_interval
+from core.errors import UserError
 from core.events import Finished
 from core.models import MODELS
+from core.predictions import read_predictions
+from core.settings import read_settings, write_settings
 from core.store import Run
 from pages.parts import cache
+from pages.parts.frame import told, wrapping_columns
+from pages.parts.reveal import is_shown, reveal_run
 from pages.parts.words import percent
+
+_HELP = {
+    "validation": "For choosing between recipes.",
+    "test": "For the final word on one recipe, after choosing.",
+}
 
 
 def results(run: Run) -> None:
@@ -17,19 +29,56 @@ def results(run: Run) -> None:
     if not isinstance(end, Finished):
         st.caption("There are results and weights when the run has finished.")
         return
-    revealed = run.id in st.session_state.setdefault("revealed", [])
-    left, right = st.columns(2)
-    left.metric("Validation accuracy", percent(end.validation_accuracy), help="For choosing between recipes.")
-    test = percent(end.test_accuracy) if revealed else "covered"
-    right.metric("Test accuracy", test, help="For the final word on one recipe, after choosing.")
-    looks = run.looks()
-    with right.container(horizontal=True, vertical_alignment="center"):
-        if not revealed and st.button("Reveal", key=f"reveal-{run.id}", icon=":material/visibility:"):
-            run.look("runs page")
-            st.session_state["revealed"] = [*st.session_state["revealed"], run.id]
-            st.rerun()
-        st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
+    shown = is_shown(run)
+    left, right = wrapping_columns(2, "results")
+    with left:
+        _figures(run, "validation", end.validation_accuracy)
+    with right:
+        if shown:
+            _figures(run, "test", end.test_accuracy)
+        else:
+            st.metric("Test accuracy", "covered", help=_HELP["test"])
+        reveal_run(run)
     _weights(run)
+    _settings()
+
+
+def _figures(run: Run, part: str, accuracy: float) -> None:
+    """Accuracy with its interval, and how often the class is among the first two answers."""
+    with st.container(horizontal=True):
+        st.metric(f"{part.capitalize()} accuracy", percent(accuracy), help=_HELP[part], width="content")
+        try:
+            found = read_predictions(run, part)
+        except UserError:  # the tabs beside this one say so; the accuracy is in the run's record
+            return
+        hint = "Its class is the best or the second best answer: how often the network is nearly right."
+        second = judge.top_k_accuracy(found.logits, found.labels, 2)
+        st.metric(f"{part.capitalize()}, top 2", percent(second), help=hint, width="content")
+    low, high = share_interval(int(found.correct.sum()), len(found.labels))
+    st.caption(
+        f"On {len(found.labels):,} {part} images; 95 % interval {low:.1%} to {high:.1%}.",
+        help="Where the accuracy of these trained weights would lie on endlessly many images like these. Another seed "
+        "moves it as well: see the Seeds page.",
+    )
+
+
+def _settings() -> None:
+    """Until there is a page for settings."""
+    store = cache.store()
+    with st.expander("Settings", icon=":material/settings:"):
+        st.toggle(
+            "Test figures begin covered",
+            read_settings(store.folder)[0].cover_test,
+            key="settings.cover_test",
+            help="For all runs and everybody who uses this dashboard. Off: test figures are shown at once, and each run "
+            "that is shown counts as looked at.",
+            on_change=_set_cover,
+        )
+
+
+def _set_cover() -> None:
+    with told():
+        write_settings(cache.store().folder, cover_test=st.session_state["settings.cover_test"])
 
 
 def _weights(run: Run) -> None:

@@ -1,16 +1,49 @@
-"""Test figures of a sweep stay covered until a person asks for them; each time one does is written down."""
+"""Test figures stay covered until a person asks for them; each time one does is written down.
+
+Covered or not is a matter of this session; the looks are the run's own and stay. A person may switch
+the cover off (`core.settings`): then what is shown counts as looked at all the same.
+"""
 
 import streamlit as st
 
 from core.index import Row
+from core.settings import read_settings
+from core.store import Run
 from core.sweep import Sweep
+from pages.parts import cache
+from pages.parts.words import escaped
+
+
+def is_shown(run: Run) -> bool:
+    """Whether test figures of a run may be drawn now; if the cover is off, this is where the look is counted."""
+    if run.id in st.session_state.setdefault("revealed", []):
+        return True
+    if _covers() or not look_at([run], "runs page"):
+        return False
+    st.rerun()  # the table above it, which was drawn before the look, counts it as well
+
+
+def reveal_run(run: Run, vertical_alignment: str = "center") -> None:
+    """The button, if the run's test figures are covered, and how often they were looked at."""
+    looks = run.looks()
+    with st.container(horizontal=True, vertical_alignment=vertical_alignment):
+        if run.id not in st.session_state.setdefault("revealed", []):
+            st.button(
+                "Reveal",
+                key=f"reveal-{run.id}",
+                icon=":material/visibility:",
+                help="Written down: who looks at test while choosing has no test left.",
+                on_click=look_at,
+                args=([run], "runs page"),
+            )
+        st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
 
 
 def is_revealed(sweep: Sweep) -> bool:
     """Whether this session uncovered the sweep; runs that finish later are uncovered with it, and counted."""
-    if sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
+    if _covers() and sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
         return False
-    return _look(sweep.finished)
+    return look(sweep.finished)
 
 
 def reveal_panel(sweeps: list[Sweep], key: str = "reveal") -> None:
@@ -39,19 +72,25 @@ def reveal_panel(sweeps: list[Sweep], key: str = "reveal") -> None:
 
 
 def _reveal(sweeps: list[Sweep]) -> None:
+    revealed = st.session_state.setdefault("revealed.sweeps", [])
     for sweep in sweeps:
-        if _look(sweep.finished) and sweep.digest not in st.session_state["revealed.sweeps"]:
-            st.session_state["revealed.sweeps"].append(sweep.digest)
+        if look(sweep.finished) and sweep.digest not in revealed:
+            revealed.append(sweep.digest)
 
 
-def _look(rows: list[Row]) -> bool:
+def look(rows: list[Row], where: str = "seeds page") -> bool:
+    """`look_at` for the runs of some rows."""
+    return look_at([row.run for row in rows], where)
+
+
+def look_at(runs: list[Run], where: str) -> bool:
     """Write each run's look down, once a session; without that nothing is shown."""
     seen = st.session_state.setdefault("revealed", [])
     try:
-        for row in rows:
-            if row.run.id not in seen:
-                row.run.look("seeds page")
-                seen.append(row.run.id)
+        for run in runs:
+            if run.id not in seen:
+                run.look(where)
+                seen.append(run.id)
     except OSError as error:
         st.session_state["told"] = (
             f"The test figures stay covered, since the look can't be written down ({error.strerror}): "
@@ -59,3 +98,12 @@ def _look(rows: list[Row]) -> bool:
         )
         return False
     return True
+
+
+def _covers() -> bool:
+    """Whether test figures begin covered; what is wrong with the settings is said once a session."""
+    settings, fault = read_settings(cache.store().folder)
+    if fault and st.session_state.get("settings.fault") != fault:
+        st.session_state["settings.fault"] = fault
+        st.warning(escaped(fault), icon=":material/warning:")
+    return settings.cover_test
