@@ -11,17 +11,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
-from core.search_space import Range, Search
+from core.search_space import REDUCTION, Range, Search
 from core.searches import Outcome, TrialState
 from core.seeds import derive
 
 if TYPE_CHECKING:
     import optuna
-
-REDUCTION = 3
-"""Successive halving: one in so many goes on at each rung, and rungs lie so many times as far apart."""
-
-FIRST_RUNG = 1
 
 RANDOM_FIRST = 6
 """TPE draws so many trials at random before it learns from them: budgets here are for tens of runs."""
@@ -151,15 +146,6 @@ def importances(search: Search, outcomes: Sequence[Outcome]) -> dict[str, float]
     return {name: float(share) for name, share in found.items()}
 
 
-def rungs(epochs: int) -> list[int]:
-    """The epochs at which successive halving judges a run of so many: 1, 3, 9, 27 and so on, before its end."""
-    found, rung = [], FIRST_RUNG
-    while rung < epochs:
-        found.append(rung)
-        rung *= REDUCTION
-    return found
-
-
 def keeps_up(accuracy: float, others: Sequence[float]) -> bool:
     """Whether a run is in the top third of all that reached its rung, itself included; judged from three on.
 
@@ -176,11 +162,3 @@ def keeps_up(accuracy: float, others: Sequence[float]) -> bool:
         return True
     better = sum(other > accuracy for other in others)
     return better < -(-everybody // REDUCTION)
-
-
-def share_trained(epochs: int) -> float:
-    """How much of its epochs a run trains on average under successive halving, if one in three goes on each time."""
-    ends = [*rungs(epochs), epochs]
-    begins = [0, *ends[:-1]]
-    steps = zip(begins, ends, strict=True)
-    return sum((end - begin) / REDUCTION**place for place, (begin, end) in enumerate(steps)) / epochs

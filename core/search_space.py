@@ -31,6 +31,11 @@ METHODS = {
 FIRST_FIELDS = ("learning_rate", "batch_size", "width")
 """What a search varies unless a person says otherwise."""
 
+REDUCTION = 3
+"""Successive halving: one in so many goes on at each rung, and rungs lie so many times as far apart."""
+
+FIRST_RUNG = 1
+
 MOST_MINUTES = 7 * 24 * 60
 MOST_RUNS = 1000
 MOST_VALUES = 1000
@@ -220,6 +225,23 @@ def parse_range(text: str, recipe: Recipe) -> Range:
 def within(values: Iterable[Any], low: Any, high: Any) -> tuple[Any, ...]:
     """Those between two bounds, both included."""
     return tuple(value for value in values if low <= value <= high)
+
+
+def rungs(epochs: int) -> list[int]:
+    """The epochs at which successive halving judges a run of so many: 1, 3, 9, 27 and so on, before its end."""
+    found, rung = [], FIRST_RUNG
+    while rung < epochs:
+        found.append(rung)
+        rung *= REDUCTION
+    return found
+
+
+def share_trained(epochs: int) -> float:
+    """How much of its epochs a run trains on average under successive halving, if one in three goes on each time."""
+    ends = [*rungs(epochs), epochs]
+    begins = [0, *ends[:-1]]
+    steps = zip(begins, ends, strict=True)
+    return sum((end - begin) / REDUCTION**place for place, (begin, end) in enumerate(steps)) / epochs
 
 
 def _may_be_searched(name: str) -> bool:

@@ -22,7 +22,8 @@ from core.launch import ready_fingerprint
 from core.locks import FileLock
 from core.machine import places_for, slots
 from core.paths import write_json
-from core.search import importances, keeps_up, propose, rungs
+from core.search import importances, keeps_up, propose
+from core.search_space import rungs
 from core.searches import Outcome, SearchFiles, Trial, TrialState, find_search, outcome, write_end
 from core.store import Run, RunState, RunStore
 

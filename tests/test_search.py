@@ -6,8 +6,8 @@ import statistics
 import optuna
 import pytest
 
-from core.search import REDUCTION, importances, keeps_up, propose, rebuilt, rungs, share_trained
-from core.search_space import METHODS, Search
+from core.search import importances, keeps_up, propose, rebuilt
+from core.search_space import METHODS, REDUCTION, Search, rungs, share_trained
 from core.searches import Outcome, Trial, TrialState
 from tests.test_search_space import QUICK, plan
 
