@@ -5,6 +5,7 @@ the budget. It may be killed at any moment: each line of its log is written befo
 and the next searcher goes on from log and runs.
 """
 
+import errno
 import json
 import os
 import sys
@@ -257,6 +258,8 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return 1  # woken again until there is room, as its runs are
         write_end(files, f"The search ended on a fault ({type(error).__name__}); its log has more.", True)
         return 1
     finally:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import itertools
 import os
 import signal
@@ -425,6 +426,19 @@ def test_images_that_changed_end_the_search_in_a_sentence(store, tiny_recipe, qu
     assert main([str(store.folder), files.id]) == 1
     assert files.end().failed and "images have changed" in files.end().sentence
     assert not is_held(files.path("lock"))
+
+
+def test_full_disk_ends_the_process_and_not_the_search(store, tiny_recipe, quiet, monkeypatch):
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    files = begin(store, plan(tiny_recipe))
+    monkeypatch.setattr("core.searcher.Searcher.tick", full)
+    assert main([str(store.folder), files.id]) == 1
+    assert files.running and not is_held(files.path("lock"))
+    monkeypatch.setattr("core.searcher.Searcher.tick", lambda self: 1 / 0)
+    assert main([str(store.folder), files.id]) == 1
+    assert files.over and "ZeroDivisionError" in files.end().sentence
 
 
 def test_killed_process_goes_on_where_it_was(store, tiny_recipe, quiet, monkeypatch):
