@@ -8,6 +8,7 @@ the searching process; no page does.
 import itertools
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.errors import UserError
@@ -130,12 +131,19 @@ def _name(search: Search, values: dict[str, Any]) -> str:
 def importances(search: Search, outcomes: Sequence[Outcome]) -> dict[str, float]:
     """How much each field decides whether a run is among the best ones; shares that add up to 1, largest first.
 
-    By PED-ANOVA, of finished trials only; Optuna's other two evaluators want scikit-learn. Empty below
-    `FEWEST_FOR_IMPORTANCES` trials, where a share would be noise, or where all ended alike.
+    By PED-ANOVA, of trials that have ended: one that successive halving stopped counts with the accuracy that
+    it had then, as it would be among the worst anyway. Optuna's other two evaluators want scikit-learn. Empty
+    below `FEWEST_FOR_IMPORTANCES` trials, where a share would be noise, or where all ended alike.
 
     Source: Watanabe, Bansal, Hutter: PED-ANOVA, IJCAI 2023 (arXiv 2304.10255).
     """
-    used = [one for one in outcomes if one.state in (TrialState.FINISHED, TrialState.DIVERGED)]
+    used = [
+        replace(one, state=TrialState.FINISHED, accuracy=one.accuracies[-1])
+        if one.state is TrialState.CUT and one.accuracies
+        else one
+        for one in outcomes
+        if one.state in (TrialState.FINISHED, TrialState.CUT, TrialState.DIVERGED)
+    ]
     if len(used) < FEWEST_FOR_IMPORTANCES or len({one.accuracy for one in used}) < 2:
         return {}
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances

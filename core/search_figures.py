@@ -44,8 +44,8 @@ def best_so_far(dots: Sequence[Dot], minutes: float) -> Spec:
         "type": "scatter",
         "name": "best so far",
         "uid": "line",
-        "x": np.array([dot.minute for dot in done]),
-        "y": highest,
+        "x": np.array([dot.minute for dot in (*done, *(ended[-1:] if done else []))]),
+        "y": np.append(highest, highest[-1:]),  # holds until now
         "mode": "lines",
         "line": {"color": VERMILLION, "width": 3, "shape": "hv"},
         "hoverinfo": "skip",

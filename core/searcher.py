@@ -23,6 +23,7 @@ from core.launch import ready_fingerprint
 from core.locks import FileLock
 from core.machine import places_for, slots
 from core.paths import write_json
+from core.runner import KILL_SECONDS
 from core.search import importances, keeps_up, propose
 from core.search_space import rungs
 from core.searches import Outcome, SearchFiles, Trial, TrialState, find_search, outcome, write_end
@@ -31,6 +32,9 @@ from core.store import Run, RunState, RunStore
 TICK_SECONDS = 0.2
 NOTE_SECONDS = 2.0
 """How much of the budget a kill can give back."""
+
+PATIENCE_SECONDS = KILL_SECONDS + 2
+"""So long a run that is stopped may take to end."""
 
 HOPELESS = 3
 """When all of the first so many trainings failed by themselves, the rest would, too."""
@@ -120,7 +124,7 @@ class Searcher:
         if one.state.open or one.trial.ended_at is not None:
             return
         self._write(place, {"ended_at": round(self._spent, 2)}, ended_at=round(self._spent, 2))
-        if one.state in (TrialState.FINISHED, TrialState.DIVERGED):
+        if one.state in (TrialState.FINISHED, TrialState.CUT, TrialState.DIVERGED):
             found = importances(self.search, self.outcomes)
             write_json(self.files.path("importances.json"), {"importances": found}, durable=False)
 
@@ -205,14 +209,14 @@ class Searcher:
         self._look_at(place)
 
     def _stop_all(self) -> int:
-        """Stop what this search began and has not finished; gives how many.
-
-        A run that never trained an epoch is told as stopped, like one that did.
-        """
-        mine = [one for one in self._in_flight() if one.trial.ours and one.run]
-        for one in mine:
-            stop(self.store, one.run)
+        """Stop what this search began and has not finished, and wait until it has; gives how many there were."""
+        mine = [one.run for one in self._in_flight() if one.trial.ours and one.run]
+        for run in mine:
+            stop(self.store, run)
         self._note_time()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while any(run.state().active for run in mine) and time.monotonic() < deadline:
+            time.sleep(TICK_SECONDS)
         return len(mine)
 
     def _write(self, place: int, event: dict[str, Any], **changes: Any) -> None:

@@ -116,6 +116,19 @@ def test_importances_name_the_field_that_decides():
     assert sum(shares.values()) == pytest.approx(1)
 
 
+def test_importances_count_runs_that_were_stopped_early():
+    search = plan("learning_rate=0.0001:1", "flip", method="random")
+    found = searched(search, by_learning_rate, 30)
+    cut = [
+        ended(one.trial.number, one.trial.values, None, TrialState.CUT, (one.accuracy,))
+        if one.accuracy < 0.75
+        else one
+        for one in found
+    ]
+    assert {one.state for one in cut} == {TrialState.CUT, TrialState.FINISHED}
+    assert importances(search, cut) == importances(search, found)
+
+
 def test_importances_of_few_or_equal_runs_are_not_told():
     search = plan("learning_rate", "width")
     assert importances(search, searched(search, by_learning_rate, 7)) == {}

@@ -18,8 +18,10 @@ def named(spec, name: str):
 
 
 def test_line_of_the_best_is_the_running_maximum_of_finished_runs_in_order_of_time():
-    line = named(best_so_far(DOTS, 5.0), "best so far")
-    assert line["x"].tolist() == [0.5, 1.5, 2.0] and line["y"].tolist() == [0.5, 0.5, 0.8]
+    late = dot(5, 0.1, finished=False)
+    line = named(best_so_far([*DOTS, late], 5.0), "best so far")
+    assert line["x"].tolist() == [0.5, 1.5, 2.0, 2.5]  # up to the last end of any run
+    assert line["y"].tolist() == [0.5, 0.5, 0.8, 0.8]
     assert line["line"]["shape"] == "hv"
 
 

@@ -81,6 +81,7 @@ def quiet(monkeypatch):
     spawned = []
     monkeypatch.setattr(searches, "spawn", lambda module, *arguments, log: spawned.append(arguments))
     monkeypatch.setenv("TENFOLD_SLOTS", "2")
+    monkeypatch.setattr("core.searcher.PATIENCE_SECONDS", 0.0)  # nobody ends what these tests stop
     return spawned
 
 

@@ -116,7 +116,8 @@ def _range(name: str, base: Recipe, place: DeltaGenerator) -> Range:
 
 def _how() -> dict[str, Any]:
     """Method, budget and seed."""
-    method, minutes, runs, seed = wrapping_columns(4, "search-how")
+    method, minutes, runs = wrapping_columns(3, "search-how")
+    halving, seed = wrapping_columns([2, 1], "search-more")
     words = " ".join(f"{title}: {meaning}" for title, meaning in METHODS.values())
     chosen = method.selectbox(
         "Method",
@@ -161,7 +162,7 @@ def _how() -> dict[str, Any]:
             "chance starts from it, too.",
         ),
     }
-    how["halving"] = st.toggle(
+    how["halving"] = halving.toggle(
         "Stop runs that fall behind (successive halving)",
         key="search.halving",
         persist_state="session",

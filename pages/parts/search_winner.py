@@ -122,12 +122,12 @@ def _take(recipe: Recipe) -> None:
 def _importances(files: SearchFiles) -> None:
     st.markdown(
         "##### What matters",
-        help="Which fields decide whether a run is among the best ones, worked out from the finished runs "
+        help="Which fields decide whether a run is among the best ones, worked out from all that have ended "
         "(PED-ANOVA). It says nothing about values outside the ranges, and little after few runs.",
     )
     found = files.importances()
     if not found:
-        st.caption("Told from eight finished runs on.")
+        st.caption("Told from eight runs on.")
         return
     names = [KNOBS[name].label for name in found]
     spec = figures.importance_bars(names, list(found.values()))
