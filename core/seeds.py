@@ -22,6 +22,9 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(derive(seed, purpose, *indices)))
 
 
+LARGEST_SEED = 2**31 - 1
+"""Of those that a person may choose."""
+
 HELD_SEED = 0
 """Where a source of chance starts that a recipe holds fixed: the same for all of its seeds."""
 

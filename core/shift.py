@@ -1,9 +1,9 @@
 """A worker process and the runs that it trains, one after another.
 
 After the run that it was started for it takes the next ones of the queue, so that a sweep pays once
-for imports and images. Only after a run that ended well (whatever else ends one, such as a lack of
-memory, may have harmed the process), and only if the first in line can be trained here as it would be
-in a process of its own; else the process leaves, and the runner starts another.
+for imports and images. Only after a run that ended well or was paused (whatever else ends one, such as a
+lack of memory, may have harmed the process), and only if the first in line can be trained here as it would
+be in a process of its own; else the process leaves, and the runner starts another.
 """
 
 import gc
@@ -30,14 +30,21 @@ def run_after_run(store: RunStore, first: Run, work: Work) -> WorkerExit:
         How the last one ended; DONE where another process was quicker.
     """
     status, done = _attend(first, work), first
-    while status is WorkerExit.DONE and done.state().conclusive and (run := _next(store, first)):
+    while _unharmed(status, done) and (run := _next(store, first)):
         _begin_anew(run)
-        status = _attend(run, work)
+        before, status = status, _attend(run, work)
         if status is WorkerExit.BUSY:  # another worker was quicker: look again
-            status = WorkerExit.DONE
+            status = before
         else:
             done = run
     return status
+
+
+def _unharmed(status: WorkerExit, run: Run) -> bool:
+    """A search pauses most of its runs: a process for each would spend more on its start than on training."""
+    if status is WorkerExit.STOPPED:
+        return run.marked("pause") and not run.marked("cancel")
+    return status is WorkerExit.DONE and run.state().conclusive
 
 
 def _next(store: RunStore, first: Run) -> Run | None:

@@ -18,12 +18,12 @@ from core.errors import UserError
 from core.index import Row
 from core.locks import FileLock
 from core.paths import read_json, write_json
+from core.seeds import LARGEST_SEED
 from core.store import RunState, RunStore
 
 FOLDER = ".sweeps"
 FORMAT = 1
 MOST_SEEDS = 1000
-LARGEST_SEED = 2**31 - 1
 
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 

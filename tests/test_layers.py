@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings",
+        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings search_space",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
@@ -26,10 +26,10 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain features gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures judge_figures overlay seed_figures seed_traces"),
+    ("pictures", "classify_figures figures judge_figures overlay seed_figures seed_traces search_figures"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -63,6 +63,9 @@ TORCH_FREE_PROCESSES = {
     "launch",
     "preparation",
     "proof",
+    "search",
+    "searches",
+    "searcher",
 }
 SCREEN_NEVER = {
     "core.train",
@@ -72,6 +75,8 @@ SCREEN_NEVER = {
     "core.device",
     "core.probe",
     "core.prover",
+    "core.search",
+    "core.searcher",
     "core.decoding_child",
 }
 

@@ -81,6 +81,7 @@ def test_stop_and_pause_of_some_leave_the_others_going(store, longer, shapes_fin
     pause(store, paused)
     wait(lambda: stopped.history().epochs)
     assert paused.state() is RunState.PAUSED and not paused.queued
+    assert len(set(processes([paused, stopped]))) == 1  # a pause does no harm to its process
     stop(store, stopped)
     Local().start(store, [paused, waiting])
     wait(lambda: not store.queue())
@@ -131,6 +132,25 @@ def test_process_whose_run_did_not_end_well_takes_no_other(store, queued_run, no
     asked = []
     assert run_after_run(store, queued_run, lambda run: asked.append(run.id) or end) is end
     assert asked == [queued_run.id]
+
+
+def test_process_whose_run_was_paused_takes_the_next_one_unless_it_was_stopped_too(
+    store, queued_run, tiny_recipe, shapes_fingerprint, no_redirect
+):
+    (behind,) = sweep(store, tiny_recipe, [2], shapes_fingerprint)
+    store.enqueue(behind)
+    for marks, expected in ((("pause", "cancel"), []), (("pause",), [behind.id])):
+        queued_run.unmark("cancel")
+        asked = []
+
+        def work(run, marks=marks, asked=asked):
+            asked.append(run.id)
+            for mark in marks:
+                queued_run.mark(mark)
+            return WorkerExit.STOPPED if run.id == queued_run.id else WorkerExit.DONE
+
+        run_after_run(store, queued_run, work)
+        assert asked == [queued_run.id, *expected]
 
 
 def test_process_that_was_too_late_for_a_run_takes_the_one_behind(

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
 from core.executors import executor
+from core.searches import wake_searches
 from pages.parts.cache import store
 from pages.parts.words import escaped
 
@@ -18,6 +19,7 @@ PAGES = {
     "pages/train.py": ("Train", ":material/school:"),
     "pages/runs.py": ("Runs", ":material/list_alt:"),
     "pages/seeds.py": ("Seeds", ":material/casino:"),
+    "pages/search.py": ("Search", ":material/manage_search:"),
     "pages/classify.py": ("Classify", ":material/center_focus_strong:"),
 }
 """The menu, in order; a new page is a file and a line here."""
@@ -107,8 +109,9 @@ def sentences() -> Iterator[None]:
 
 @st.cache_data(ttl=5, show_spinner=False)
 def go_on() -> None:
-    """Have queued runs go on whose runner died, or whose machine was off; looked at every few seconds only."""
+    """Have queued runs and searches go on whose process died, or whose machine was off; every few seconds only."""
     try:
         executor().wake(store())
+        wake_searches(store())
     except (OSError, UserError):
-        logging.exception("The runner could not be started")
+        logging.exception("The runner or a search could not be started")
