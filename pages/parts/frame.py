@@ -19,6 +19,7 @@ PAGES = {
     "pages/runs.py": ("Runs", ":material/list_alt:"),
     "pages/seeds.py": ("Seeds", ":material/casino:"),
     "pages/classify.py": ("Classify", ":material/center_focus_strong:"),
+    "pages/report.py": ("Report", ":material/menu_book:"),
 }
 """The menu, in order; a new page is a file and a line here."""
 

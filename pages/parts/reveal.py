@@ -10,7 +10,7 @@ def is_revealed(sweep: Sweep) -> bool:
     """Whether this session uncovered the sweep; runs that finish later are uncovered with it, and counted."""
     if sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
         return False
-    return _look(sweep.finished)
+    return look(sweep.finished)
 
 
 def reveal_panel(sweeps: list[Sweep], key: str = "reveal") -> None:
@@ -40,17 +40,17 @@ def reveal_panel(sweeps: list[Sweep], key: str = "reveal") -> None:
 
 def _reveal(sweeps: list[Sweep]) -> None:
     for sweep in sweeps:
-        if _look(sweep.finished) and sweep.digest not in st.session_state["revealed.sweeps"]:
+        if look(sweep.finished) and sweep.digest not in st.session_state["revealed.sweeps"]:
             st.session_state["revealed.sweeps"].append(sweep.digest)
 
 
-def _look(rows: list[Row]) -> bool:
+def look(rows: list[Row], where: str = "seeds page") -> bool:
     """Write each run's look down, once a session; without that nothing is shown."""
     seen = st.session_state.setdefault("revealed", [])
     try:
         for row in rows:
             if row.run.id not in seen:
-                row.run.look("seeds page")
+                row.run.look(where)
                 seen.append(row.run.id)
     except OSError as error:
         st.session_state["told"] = (

@@ -52,7 +52,7 @@ def sweep_form(recipes: list[Recipe], key: str, ladder: bool = False) -> None:
         if not wanted:
             st.caption("Choose at least one recipe.")
             return
-        words, unknown = _plan_in_words(wanted, seeds)
+        words, unknown = plan_in_words(wanted, seeds)
         st.caption(words)
         if unknown:
             wait_for_probe(unknown, launch.ready_fingerprint(unknown))
@@ -93,7 +93,7 @@ def _varying(recipe: Recipe, sources: tuple[str, ...] | None) -> Recipe:
     return changed
 
 
-def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe | None]:
+def plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe | None]:
     """How many runs there are to train and how long that takes; and a recipe of which nobody knows that yet."""
     store, new, work, unknown = cache.store(), 0, 0.0, None
     for recipe in recipes:
