@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts report experiments",
+        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts report experiments storage",
     ),
     (
         "learning",

@@ -1,20 +1,17 @@
 """The report beside our own runs: what is near it, what is missing, and that test stays covered."""
 
 import dataclasses
-import json
-import time
 
 import numpy as np
 import pytest
 
 from core import report
 from core.config import Recipe
-from core.events import to_line
 from core.index import RunIndex
 from core.presets import PRESETS
-from core.store import FORMAT, RunSpec, RunStore, _id_of
+from core.store import RunStore
 from core.sweep import sweeps
-from tests.many_runs import _events
+from tests.fake_runs import finished
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 
 BASELINE, IMPROVED, TEN, HALF = report.NUMBERS
@@ -22,19 +19,9 @@ TEST = {42: 0.7501, **{seed: 0.75 + 0.001 * seed for seed in range(10)}}
 
 
 def fake(store: RunStore, recipe: Recipe, seeds: list[int], fingerprint: str = "photographs") -> list[str]:
-    """Finished runs as `tests.many_runs` makes them, with known accuracies on test."""
-    store.folder.mkdir(exist_ok=True)
-    made = []
-    for seed in seeds:
-        spec = RunSpec(recipe, seed, recipe.digest(fingerprint), fingerprint, 1, time.time())
-        place = store.folder / _id_of(spec.digest, seed, 1)
-        place.mkdir()
-        (place / "run.json").write_text(json.dumps({"format": FORMAT, **dataclasses.asdict(spec)}))
-        accuracies = np.array([0.7, TEST[seed]])
-        events = _events(spec, np.random.default_rng(seed), accuracies, {})
-        (place / "events.jsonl").write_text("".join(map(to_line, events)))
-        made.append(place.name)
-    return made
+    """Ids of finished runs with known accuracies on test."""
+    runs = finished(store, recipe, {seed: (0.7, TEST[seed]) for seed in seeds}, fingerprint)
+    return [run.id for run in runs]
 
 
 def nearest(store: RunStore, number: report.Number, dataset: str = "cifar10"):

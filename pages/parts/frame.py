@@ -19,7 +19,9 @@ PAGES = {
     "pages/runs.py": ("Runs", ":material/list_alt:"),
     "pages/seeds.py": ("Seeds", ":material/casino:"),
     "pages/classify.py": ("Classify", ":material/center_focus_strong:"),
+    "pages/experiments.py": ("Experiments", ":material/science:"),
     "pages/report.py": ("Report", ":material/menu_book:"),
+    "pages/settings.py": ("Settings", ":material/settings:"),
 }
 """The menu, in order; a new page is a file and a line here."""
 
