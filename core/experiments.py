@@ -109,6 +109,7 @@ _RESIDUAL = replace(
     log_every=10,
     vary_split=False,
 )
+_FEW = replace(_BASELINE, epochs=20, optimizer="adam", learning_rate=0.002, validation_share=0.5)
 _NO_DIFFERENCE = "No clear difference"
 
 EXPERIMENTS = (
@@ -186,22 +187,8 @@ EXPERIMENTS = (
         "Each training image is flipped, turned and moved a little by chance, so that no epoch sees the same images "
         "again. There are only 2,500 of them here, and the training is long. Does it help?",
         (
-            Arm(
-                "as they are",
-                replace(_BASELINE, epochs=15, validation_share=0.5, learning_rate=0.02),
-            ),
-            Arm(
-                "augmented",
-                replace(
-                    _BASELINE,
-                    epochs=15,
-                    validation_share=0.5,
-                    learning_rate=0.02,
-                    flip=True,
-                    rotation=15,
-                    shift=3,
-                ),
-            ),
+            Arm("as they are", _FEW),
+            Arm("augmented", replace(_FEW, flip=True, rotation=15, shift=3)),
         ),
         (0, 1, 2, 3),
         ("Without is better", "With is better", _NO_DIFFERENCE),
