@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from core import stats
 from core.config import KNOBS, Recipe, differences
+from core.index import Row
 from core.presets import PRESETS
 from core.stats import Summary, summarise
 from core.sweep import Sweep
@@ -166,24 +168,27 @@ def differing(number: Number, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
 def nearest(number: Number, found: list[Sweep], dataset: str) -> Sweep | None:
     """The sweep with finished runs that comes closest to a number's recipe; None without any of its network.
 
-    The report's own recipe first; then runs on `dataset`; then the fewest fields that differ, the nearest
-    width and the nearest number of epochs; then the most seeds of those that are asked for.
+    A mean over seeds is stood for by several seeds rather than one. Then the report's own recipe comes first,
+    then runs on `dataset`, then what is least different: each halving of width or of length counts as one, and
+    so does each other field.
     """
     wanted = recipe_of(number)
     candidates = [sweep for sweep in found if sweep.finished and sweep.recipe.model == wanted.model]
 
     def distance(sweep: Sweep) -> tuple[float, ...]:
         own, fields = sweep.recipe, differing(number, sweep.recipe)
-        return (
-            bool(fields),
-            own.dataset != dataset,
-            len(fields),
-            abs(math.log2(own.width / wanted.width)),
-            abs(math.log2(own.epochs / wanted.epochs)),
-            -len({row.run.spec.seed for row in sweep.finished} & set(number.seeds)),
-        )
+        steps = abs(math.log2(own.width / wanted.width)) + abs(math.log2(own.epochs / wanted.epochs))
+        others = len(fields.keys() - {"width", "epochs", "dataset"})
+        few = len(sweep.finished) < min(stats.FEWEST_SEEDS, len(number.seeds))
+        return few, bool(fields), own.dataset != dataset, others + steps, -len(sweep.finished)
 
     return min(candidates, key=distance, default=None)
+
+
+def answering(number: Number, own: Sweep) -> list[Row]:
+    """The finished runs of a sweep that stand for a number: its own seeds first, no more than it has."""
+    ordered = sorted(own.finished, key=lambda row: row.run.spec.seed not in number.seeds)
+    return ordered[: len(number.seeds)]
 
 
 def of_ten_seeds(number: Number) -> Summary:

@@ -43,10 +43,10 @@ def of_runs(folder: Path, budget_seconds: float = 2.0) -> Room:
 
 
 def of_data(folder: Path, budget_seconds: float = 2.0) -> Room:
-    """A folder of data sets, by what lies directly in it."""
+    """A folder of data sets, by the folders directly in it."""
     room = Room()
-    for top, _, size in _files(folder, budget_seconds, room):
-        room.add(top, size)
+    for top, path, size in _files(folder, budget_seconds, room):
+        room.add(OTHER if path == f"{folder}/{top}" else top, size)
     return room
 
 

@@ -13,7 +13,7 @@ from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import curves
 from pages.parts.pickers import dataset_names, dataset_title, fingerprint, ready_or_prepare
 from pages.parts.probing import wait_for_probe
-from pages.parts.report_numbers import answering_rows, number_card
+from pages.parts.report_numbers import number_card
 from pages.parts.sweep_control import sweep_controls
 from pages.parts.sweep_form import run_seconds
 from pages.parts.words import escaped
@@ -87,7 +87,7 @@ def _summary(found: list[Sweep], dataset: str, ready: str | None) -> None:
             missing.append(number.title)
         elif report.differing(number, own.recipe):
             near.append(number.title)
-        elif len(answering_rows(number, own)) < len(number.seeds):
+        elif len(report.answering(number, own)) < len(number.seeds):
             near.append(f"{number.title} (fewer seeds)")
         else:
             exact.append(number.title)
@@ -143,7 +143,7 @@ def _curve_figures(found: list[Sweep], dataset: str) -> None:
             icon=":material/show_chart:",
         )
         return
-    run = answering_rows(NUMBERS[0], own)[0].run
+    run = report.answering(NUMBERS[0], own)[0].run
     curves(cache.history(run.id), "report-curves")
     same = not report.differing(NUMBERS[0], own.recipe)
     st.caption(

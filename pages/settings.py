@@ -17,8 +17,8 @@ from pages.parts import cache
 from pages.parts.frame import frame, sentences, told, wrapping_columns
 from pages.parts.words import escaped
 
-SIZES_SECONDS_OLD = 300
-"""So long sizes are believed; they are told for orientation."""
+TITLES = {".cache": "images of folders, decoded"}
+SIZES_SECONDS_OLD = 300  # sizes are told for orientation
 
 
 def main() -> None:
@@ -131,7 +131,12 @@ def _table(title: str, room: Room) -> None:
         st.caption("Nothing yet.")
         return
     names = sorted(room.bytes, key=room.bytes.get, reverse=True)
-    rows = pd.DataFrame({"what": names, "size": [_size(room.bytes[name]) for name in names]})
+    rows = pd.DataFrame(
+        {
+            "what": [TITLES.get(name, name) for name in names],
+            "size": [_size(room.bytes[name]) for name in names],
+        }
+    )
     st.dataframe(rows, hide_index=True, alt=f"{title}: what takes how much room")
 
 

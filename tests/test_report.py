@@ -68,13 +68,29 @@ def test_nearest_is_the_reports_own_recipe_where_it_was_trained(store):
     assert found.recipe.width == 1 and not report.differing(BASELINE, found.recipe)
 
 
-def test_nearest_has_the_fewest_differences_then_the_nearest_width(store):
+def test_nearest_is_half_as_wide_rather_than_changed_in_more(store):
     own = report.recipe_of(BASELINE)
     fake(store, dataclasses.replace(own, width=0.25), [42])
     fake(store, dataclasses.replace(own, width=0.5), [42])
     fake(store, dataclasses.replace(own, epochs=8, learning_rate=0.01), [42])
     assert nearest(store, BASELINE).recipe.width == 0.5
     assert report.differing(BASELINE, nearest(store, BASELINE).recipe) == {"width": (1.0, 0.5)}
+
+
+def test_all_epochs_of_a_narrow_network_are_nearer_than_one_of_a_wide(store):
+    own = report.recipe_of(IMPROVED)
+    fake(store, dataclasses.replace(own, epochs=1), [42])
+    fake(store, dataclasses.replace(own, width=0.125), [42])
+    assert nearest(store, IMPROVED).recipe.epochs == nearest(store, HALF).recipe.epochs == 60
+
+
+def test_ten_narrow_seeds_stand_for_ten_rather_than_one_wide_one(store):
+    own = report.recipe_of(TEN)
+    fake(store, own, [42])
+    fake(store, dataclasses.replace(own, width=0.25), list(range(10)))
+    found = nearest(store, TEN)
+    assert found.recipe.width == 0.25 and len(report.answering(TEN, found)) == 10
+    assert nearest(store, BASELINE).recipe.width == 1
 
 
 def test_runs_on_the_chosen_images_are_nearer_than_runs_on_others(store):
@@ -107,7 +123,7 @@ def test_page_names_what_differs_and_covers_test(app, store):
     assert "Nearest that you have, not the same experiment" in words
     assert "Width: 1× in the report, here 0.25×" in words
     assert "75.01" not in words and "covered" in words
-    assert "seeds 0–9" in words  # of the ten, which are missing
+    assert "(seed 42, 1 of 10)" in words  # what stands beside the ten
 
 
 def test_reveal_shows_the_difference_and_counts_the_look(app, store):

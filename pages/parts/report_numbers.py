@@ -1,16 +1,16 @@
 """The report's four numbers, each with this project's nearest runs beside it and the button that makes them."""
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core import launch, report, stats
 from core.config import KNOBS, Recipe
 from core.errors import UserError
 from core.index import Row
 from core.report import Number
+from core.stats import Summary
 from core.sweep import Sweep, seeds_in_words
 from pages.parts import cache
-from pages.parts.frame import told, wrapping_columns
+from pages.parts.frame import told
 from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
 from pages.parts.reveal import look
@@ -26,13 +26,16 @@ def number_card(number: Number, found: list[Sweep], dataset: str, fingerprint: s
     own = report.nearest(number, found, dataset)
     with st.container(border=True, key=f"number-{number.name}"):
         st.markdown(f"##### {number.title}")
-        said, ours, apart = wrapping_columns(3, f"number-{number.name}")
-        _said(number, said)
-        rows = answering_rows(number, own) if own else []
-        if own:
-            _ours(number, own, rows, ours, apart)
-        else:
-            ours.metric("Ours", "missing", help="No run of this network has finished yet.")
+        rows = report.answering(number, own) if own else []
+        with st.container(horizontal=True, gap="large"):
+            _said(number)
+            if rows:
+                _ours(number, rows)
+            else:
+                st.metric("Ours", "missing", help="No run of this network has finished yet.", width="content")
+        _uncertainty(number, own, rows)
+        if rows and not _revealed(rows):
+            _reveal_button(number, rows)
         st.caption(f"The report: {number.source}")
         if number.open:
             st.caption(number.open)
@@ -42,71 +45,82 @@ def number_card(number: Number, found: list[Sweep], dataset: str, fingerprint: s
             _make(number, dataset, fingerprint)
 
 
-def answering_rows(number: Number, own: Sweep) -> list[Row]:
-    """The finished runs that answer for a number: those with its seeds, else those that there are."""
-    wanted = [row for row in own.finished if row.run.spec.seed in number.seeds]
-    return (wanted or own.finished)[: len(number.seeds)]
-
-
-def _said(number: Number, place: DeltaGenerator) -> None:
+def _said(number: Number) -> None:
     if number.sd is None:
-        place.metric("The report: test accuracy", _percent(number.accuracy), help="Of one run.")
+        st.metric("The report: test accuracy", _percent(number.accuracy), help="Of one run.", width="content")
         return
-    implied = report.of_ten_seeds(number)
-    place.metric(
+    st.metric(
         "The report: mean test accuracy",
         f"{100 * number.accuracy:.2f} ± {100 * number.sd:.2f}%",
         help="Mean and standard deviation over ten seeds.",
-    )
-    place.caption(
-        f"95 % intervals, computed here from these two: mean {_span(implied.mean_interval)}% (Student's t), "
-        f"deviation {_span(implied.sd_interval)} points (chi-square)."
+        width="content",
     )
 
 
-def _ours(number: Number, own: Sweep, rows: list[Row], ours: DeltaGenerator, apart: DeltaGenerator) -> None:
+def _ours(number: Number, rows: list[Row]) -> None:
     """Validation always; test, and how far it is from the report's, once it was revealed."""
-    seen = st.session_state.setdefault("revealed", [])
-    revealed = all(row.run.id in seen for row in rows)
+    revealed = _revealed(rows)
     on = "test" if revealed else "validation"
     found = stats.summarise(_accuracies(rows, on))
     if found.n > 1:
-        value, help = (
-            f"{100 * found.mean:.2f} ± {100 * found.sd:.2f}%",
-            f"Mean and standard deviation over {found.n} seeds.",
-        )
-        ours.metric(f"Ours: mean {on} accuracy", value, help=help)
-        ours.caption(
-            f"95 % intervals: mean {_span(found.mean_interval)}% (Student's t), "
-            f"deviation {_span(found.sd_interval)} points (chi-square)."
-        )
+        value = f"{100 * found.mean:.2f} ± {100 * found.sd:.2f}%"
+        help = f"Mean and standard deviation over {found.n} seeds."
+        st.metric(f"Ours: mean {on} accuracy", value, help=help, width="content")
     else:
-        ours.metric(f"Ours: {on} accuracy", _percent(found.mean), help="Of one run.")
-        if revealed and (images := _test_images(own)):
-            ends = stats.wilson_interval(found.mean, images)
-            ours.caption(f"{_span(ends)}% on other images of the same kind (Wilson, {images:,} test images).")
-    with apart:
-        if revealed:
-            points = f"{100 * (found.mean - number.accuracy):+.2f} points"
-            help = "Only for the same recipe on the same images does it say how well the report is repeated."
-            st.metric("Difference, ours − the report's", points, help=help)
-        else:
-            _cover(number, rows)
+        st.metric(f"Ours: {on} accuracy", f"{found.mean:.2%}", help="Of one run.", width="content")
+    if revealed:
+        points = f"{100 * (found.mean - number.accuracy):+.2f} points"
+        help = "Only for the same recipe on the same images does it say how well the report is repeated."
+        st.metric("Ours − the report's", points, help=help, width="content")
+    else:
+        help = "The report's numbers are about the test set; validation is for choosing."
+        st.metric("Ours: test accuracy", "covered", help=help, width="content")
 
 
-def _cover(number: Number, rows: list[Row]) -> None:
-    st.metric("Ours: test accuracy", "covered", help="The report's numbers are about the test set.")
+def _uncertainty(number: Number, own: Sweep | None, rows: list[Row]) -> None:
+    """The intervals of what stands above: over seeds where there are several, else over images."""
+    if number.sd is not None:
+        implied = report.of_ten_seeds(number)
+        st.caption(f"{_over_seeds(implied, 'The report')}, computed here from its mean and deviation.")
+    if not rows:
+        return
+    on = "test" if _revealed(rows) else "validation"
+    found = stats.summarise(_accuracies(rows, on))
+    if found.n > 1:
+        st.caption(f"{_over_seeds(found, 'Ours')}, n = {found.n}.")
+    elif on == "test" and (images := _test_images(own)):
+        ends = stats.wilson_interval(found.mean, images)
+        st.caption(
+            f"Ours: {_span(ends)}% on other images of the same kind (95 %, Wilson, {images:,} test images); another "
+            "seed may change it as well."
+        )
+
+
+def _over_seeds(found: Summary, whose: str) -> str:
+    return (
+        f"{whose}, 95 % intervals: mean {_span(found.mean_interval)}% (Student's t), deviation "
+        f"{_span(found.sd_interval)} points (chi-square)"
+    )
+
+
+def _revealed(rows: list[Row]) -> bool:
+    seen = st.session_state.setdefault("revealed", [])
+    return all(row.run.id in seen for row in rows)
+
+
+def _reveal_button(number: Number, rows: list[Row]) -> None:
     runs = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
     looks = max(row.looks for row in rows)
-    st.button(
-        f"Reveal test of {runs}",
-        key=f"report-reveal-{number.name}",
-        icon=":material/visibility:",
-        help="Each run counts how often its test figures were looked at.",
-        on_click=look,
-        args=(rows, WHERE),
-    )
-    st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Reveal test of {runs}",
+            key=f"report-reveal-{number.name}",
+            icon=":material/visibility:",
+            help="Each run counts how often its test figures were looked at.",
+            on_click=look,
+            args=(rows, WHERE),
+        )
+        st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
 
 
 def _accuracies(rows: list[Row], on: str) -> list[float]:
@@ -125,8 +139,11 @@ def _likeness(number: Number, own: Sweep, rows: list[Row]) -> None:
     """Whether this is the same experiment; if not, in what it differs, field by field."""
     fields = report.differing(number, own.recipe)
     seeds = [row.run.spec.seed for row in rows]
-    missing = [seed for seed in number.seeds if seed not in seeds]
     said = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds_in_words(seeds)}"
+    if len(seeds) < len(number.seeds):
+        said += f", {len(seeds)} of {len(number.seeds)}"
+    elif len(seeds) == 1 and seeds[0] not in number.seeds:
+        said += f" in place of {number.seeds[0]}"
     if fields:
         lines = [f"**Nearest that you have, not the same experiment** ({said}). What differs:"]
         lines += [
@@ -136,9 +153,6 @@ def _likeness(number: Number, own: Sweep, rows: list[Row]) -> None:
         st.markdown("\n".join(lines))
     else:
         st.markdown(f"**The report's recipe on the same data set** ({said}).")
-    if missing:
-        which = f"seed {missing[0]}" if len(missing) == 1 else f"seeds {seeds_in_words(missing)}"
-        st.caption(f"Missing of it: {which}.")
     with st.container(horizontal=True):
         if len(rows) == 1:
             st.page_link(
