@@ -19,6 +19,7 @@ from pages.parts.sweep_form import run_seconds
 from pages.parts.words import escaped
 
 IMAGE_SIZE = 32
+CARD_PX = 96
 
 
 def main() -> None:
@@ -116,9 +117,10 @@ def _data_figures(data: ImageData) -> None:
         with column:
             _heading(figure)
             if figure.number == 3:
-                one_of_each(data, 0)
+                one_of_each(data, 0, card_px=CARD_PX)
                 continue
-            one_of_each(data, 0, as_the_network_sees(*normalisation("dataset", data)))
+            change = as_the_network_sees(*normalisation("dataset", data))
+            one_of_each(data, 0, change, CARD_PX)
             st.caption(
                 f"From −{pictures.SHOWN_DEVIATIONS} deviations (black) to {pictures.SHOWN_DEVIATIONS} (white); which "
                 "image of each class the report shows is not said: here the first."

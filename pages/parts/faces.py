@@ -28,16 +28,19 @@ def histogram(classes: tuple[str, ...], labels: np.ndarray, title: str, key: str
 
 
 def one_of_each(
-    data: ImageData, nth: int, change: Callable[[np.ndarray], np.ndarray] = lambda image: image
+    data: ImageData,
+    nth: int,
+    change: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+    card_px: int = CARD_PX,
 ) -> None:
     """The n-th training image of each class, from 0, after a change of its (3, h, w) uint8."""
-    with st.container(horizontal=True, width=CARDS_IN_A_ROW * (CARD_PX + 16)):
+    with st.container(horizontal=True, width=CARDS_IN_A_ROW * (card_px + 16)):
         for label, name in enumerate(data.classes[:MOST_CARDS]):
             index = nth_of_class(data.train, label, nth)
             if index is None:
                 continue
-            picture = pictures.enlarged(change(data.train.images[index]), CARD_PX)
-            st.image(picture, caption=escaped(name), width=CARD_PX, output_format="PNG", alt=f"One {name}")
+            picture = pictures.enlarged(change(data.train.images[index]), card_px)
+            st.image(picture, caption=escaped(name), width=card_px, output_format="PNG", alt=f"One {name}")
 
 
 def as_the_network_sees(mean: np.ndarray, std: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

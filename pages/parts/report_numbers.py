@@ -194,7 +194,7 @@ def _offer(number: Number, words: str, recipe: Recipe, fingerprint: str) -> None
             key=f"report-make-{number.name}-{recipe.width:g}",
             icon=":material/play_arrow:",
             disabled=done,
-            help=f"Trains in the background on {dataset_title(recipe.dataset)}; runs that exist are reused.",
+            help=f"Trains in the background on {escaped(dataset_title(recipe.dataset))}; runs that exist are reused.",
             on_click=_start,
             args=(number, recipe),
         )
