@@ -102,7 +102,7 @@ _RESIDUAL = replace(
     PRESETS["residual"].recipe,
     dataset="shapes",
     width=0.25,
-    depth=32,
+    depth=44,
     epochs=5,
     learning_rate=0.1,
     batch_size=64,
@@ -206,7 +206,7 @@ EXPERIMENTS = (
     Experiment(
         "depth",
         "Deep: plain against residual",
-        "Two networks of 32 layers with the same weights to learn. In one, each block adds its input to its output (a "
+        "Two networks of 44 layers with the same weights to learn. In one, each block adds its input to its output (a "
         "skip connection). Which learns better?",
         (
             Arm("plain", replace(_RESIDUAL, skip=False)),
