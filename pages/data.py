@@ -1,27 +1,22 @@
 """What a data set holds: how many of each class, how they look, and what one example is."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core import figures, pictures
+from core import pictures
 from core.config import KNOBS, Recipe
 from core.datasets import ImageData, Split, normalisation
 from core.datasets.split import split_indices
 from pages.parts import cache
+from pages.parts.faces import MOST_CARDS, as_the_network_sees, histogram, one_of_each
 from pages.parts.frame import frame, sentences, wrapping_columns
-from pages.parts.live_chart import live_chart
 from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
 from pages.parts.recipe_form import value_title
 from pages.parts.words import escaped
 
 IMAGE_SIZE = 32
 THUMBNAIL_PX = 64
-CARD_PX = 128
-CARDS_IN_A_ROW = 5
-MOST_CARDS = 20
 COLUMNS = 12
 CLASSES_AT_ONCE = 10
 
@@ -94,16 +89,9 @@ def _class_counts(data: ImageData) -> None:
         f"Validation split ({len(validation):,} of the training set)": data.train.labels[validation],
     }
     for column, (title, labels) in zip(wrapping_columns(3, "counts"), parts.items(), strict=True):
-        counts = np.bincount(labels, minlength=len(data.classes))
         with column:
             st.markdown(f"**{title}**")
-            spec = figures.class_histogram(data.classes, {"images": counts})
-            live_chart(
-                spec,
-                f"counts-{title[:4]}",
-                320,
-                f"{title}: {counts.min():,} to {counts.max():,} images a class",
-            )
+            histogram(data.classes, labels, title, f"counts-{title[:4]}")
     st.caption(
         "Training and test set are counted as they are. The validation split is drawn at random, so its "
         "classes are not exactly equal."
@@ -116,33 +104,15 @@ def _one_of_each(data: ImageData) -> None:
     mean, std = normalisation(kind, data)
     shown = st.number_input("Which one of each class", 1, 1000, 1, help="1 is the first of its class.") - 1
     st.markdown("**As they are** (figure 3 of the report)")
-    chosen = [_nth_of_class(data.train, label, shown) for label in range(min(len(data.classes), MOST_CARDS))]
     if len(data.classes) > MOST_CARDS:
         st.caption(f"The first {MOST_CARDS} of {len(data.classes):,} classes; Samples shows any of them.")
-    _cards(data, chosen, lambda image: image)
+    one_of_each(data, shown)
     st.markdown("**Normalised** (figure 4)")
-    _cards(data, chosen, lambda image: pictures.displayable(pictures.normalised(image, mean, std)))
+    one_of_each(data, shown, as_the_network_sees(mean, std))
     st.caption(
         f"Normalised values are shown from −{pictures.SHOWN_DEVIATIONS} (black) to "
         f"{pictures.SHOWN_DEVIATIONS} (white), 0 in the middle; what lies outside is cut off."
     )
-
-
-def _cards(data: ImageData, chosen: list[int | None], change: Callable[[np.ndarray], np.ndarray]) -> None:
-    with st.container(horizontal=True, width=CARDS_IN_A_ROW * (CARD_PX + 16)):
-        for label, index in enumerate(chosen):
-            if index is not None:
-                picture = pictures.enlarged(change(data.train.images[index]), CARD_PX)
-                name = data.classes[label]
-                st.image(
-                    picture, caption=escaped(name), width=CARD_PX, output_format="PNG", alt=f"One {name}"
-                )
-
-
-def _nth_of_class(split: Split, label: int, n: int) -> int | None:
-    """Index of the n-th image of a class, counted around where there are fewer; None for none."""
-    found = np.flatnonzero(split.labels == label)
-    return int(found[n % len(found)]) if len(found) else None
 
 
 def _samples(data: ImageData) -> None:

@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts",
+        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage",
     ),
     (
         "learning",

@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -76,6 +77,15 @@ def _first_rows(index: RunIndex) -> list[Row]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def examine_index() -> dict[str, Any]:
+    """Compare what is remembered of the runs with the runs themselves; made anew where it is wrong."""
+    shared = _index(str(runs_dir()))
+    with shared.lock:
+        found = shared.index.examine()
+        shared.rows = None
+    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -21,6 +21,9 @@ PAGES = {
     "pages/seeds.py": ("Seeds", ":material/casino:"),
     "pages/search.py": ("Search", ":material/manage_search:"),
     "pages/classify.py": ("Classify", ":material/center_focus_strong:"),
+    "pages/experiments.py": ("Experiments", ":material/science:"),
+    "pages/report.py": ("Report", ":material/menu_book:"),
+    "pages/settings.py": ("Settings", ":material/settings:"),
 }
 """The menu, in order; a new page is a file and a line here."""
 

@@ -13,6 +13,7 @@ from core.machine import places_for, slots
 from core.sweep import parse_seeds, seeds_in_words
 from pages.parts import cache
 from pages.parts.frame import sentences, wrapping_columns
+from pages.parts.pickers import fingerprint
 from pages.parts.probing import wait_for_probe
 from pages.parts.words import duration
 
@@ -52,10 +53,10 @@ def sweep_form(recipes: list[Recipe], key: str, ladder: bool = False) -> None:
         if not wanted:
             st.caption("Choose at least one recipe.")
             return
-        words, unknown = _plan_in_words(wanted, seeds)
+        words, unknown = plan_in_words(wanted, seeds)
         st.caption(words)
         if unknown:
-            wait_for_probe(unknown, launch.ready_fingerprint(unknown))
+            wait_for_probe(unknown, _fingerprint(unknown))
         label = "Train the ladder" if ladder else "Repeat over these seeds"
         if st.button(label, key=f"{key}.start", icon=":material/repeat:", type="primary"):
             launch.start_sweep(cache.store(), wanted, seeds, cache.rows())
@@ -93,15 +94,15 @@ def _varying(recipe: Recipe, sources: tuple[str, ...] | None) -> Recipe:
     return changed
 
 
-def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe | None]:
+def plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe | None]:
     """How many runs there are to train and how long that takes; and a recipe of which nobody knows that yet."""
     store, new, work, unknown = cache.store(), 0, 0.0, None
     for recipe in recipes:
-        fingerprint = launch.ready_fingerprint(recipe)
-        digest = recipe.digest(fingerprint)
+        images = _fingerprint(recipe)
+        digest = recipe.digest(images)
         there = sum(store.find(digest, seed) is not None for seed in seeds)
         new += len(seeds) - there
-        seconds = run_seconds(recipe, fingerprint)
+        seconds = run_seconds(recipe, images)
         if seconds is None:
             unknown = recipe
         else:  # a worker goes on to the next seed: its start is paid once
@@ -116,6 +117,11 @@ def _plan_in_words(recipes: list[Recipe], seeds: list[int]) -> tuple[str, Recipe
         return f"{words}.", unknown
     after = ", after what waits already" if store.queue(most=1) else ""
     return f"{words}: about **{duration(START_SECONDS + work)}** on this machine{after}.", None
+
+
+def _fingerprint(recipe: Recipe) -> str:
+    """As it was half a minute ago at most: to look at each file of a large folder takes a second."""
+    return fingerprint(recipe.dataset, recipe.image_size) or launch.ready_fingerprint(recipe)
 
 
 def run_seconds(recipe: Recipe, fingerprint: str) -> float | None:
