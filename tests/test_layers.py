@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
+        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts repair doctor doctor_runs",
     ),
     (
         "learning",
@@ -29,7 +29,7 @@ LAYERS = (
     ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands doctor_command __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
