@@ -10,7 +10,10 @@ import time
 from dataclasses import dataclass, field
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -25,23 +28,24 @@ class Seen:
     ticks: list[float] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
 
 
 class Client:
     """One open page of a dashboard; `visit` goes to another one, as a click in the menu does."""
 
-    def __init__(self, address: str, patience_seconds: float = 60.0, keep_texts: bool = False) -> None:
+    def __init__(self, address: str, patience_seconds: float = 60.0, keep_elements: bool = False) -> None:
         self._url = address.replace("http", "ws") + "/_stcore/stream"
         self._origin = address
         self._patience = patience_seconds
-        self._keep_texts = keep_texts
+        self._keep_elements = keep_elements
         self.seen = Seen()
         self._page_hash = ""
         self._query = ""
         self._clocks: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.intervals: dict[str, float] = {}
+        self.session = ""
         self._answered = asyncio.Event()
         self._busy = asyncio.Lock()
 
@@ -76,6 +80,25 @@ class Client:
             taken = await self._ask(message)
         self.seen.visits.append(taken)
         return taken
+
+    async def act(self, states: list[WidgetState]) -> float:
+        """Set widgets, as a person's hand does, on the page that was visited last."""
+        async with self._busy:
+            message = BackMsg()
+            message.rerun_script.page_script_hash = self._page_hash
+            message.rerun_script.query_string = self._query
+            message.rerun_script.widget_states.widgets.extend(states)
+            return await self._ask(message)
+
+    async def upload_urls(self, name: str) -> FileURLs:
+        """Where a file of this name may be sent to."""
+        message = BackMsg()
+        message.file_urls_request.request_id = name
+        message.file_urls_request.file_names.append(name)
+        message.file_urls_request.session_id = self.session
+        self._urls = asyncio.get_running_loop().create_future()
+        await self._socket.send(message.SerializeToString())
+        return await asyncio.wait_for(self._urls, self._patience)
 
     async def _tick(self, fragment: str, interval: float) -> None:
         """As the page's own clock, but for the ticks that come while an answer is due, which the server drops."""
@@ -114,11 +137,14 @@ class Client:
     def _take(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
         if kind == "new_session":
+            self.session = message.new_session.initialize.session_id
             self._page_hash = message.new_session.page_script_hash
             if not message.metadata.run.fragment_ids:
                 self._stop_clocks()
         elif kind == "auto_rerun":
             self._set_clock(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+        elif kind == "file_urls_response":
+            self._urls.set_result(message.file_urls_response.file_urls[0])
         elif kind == "stop_auto_rerun":
             for fragment in message.stop_auto_rerun.fragment_ids:
                 self._clocks.pop(fragment, None)
@@ -129,8 +155,8 @@ class Client:
             element = message.delta.new_element
             if element.WhichOneof("type") == "exception":
                 self.seen.exceptions.append(f"{element.exception.type}: {element.exception.message}")
-            if self._keep_texts:
-                self.seen.texts.append(str(message.delta))
+            if self._keep_elements:
+                self.seen.elements.append(element)
 
     def _set_clock(self, fragment: str, interval: float) -> None:
         if self.intervals.get(fragment) == interval and fragment in self._clocks:
