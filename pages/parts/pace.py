@@ -15,7 +15,7 @@ from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
 SHARE = 0.15
 """Of one core, for ticks of all pages together; what the pages need besides is on top."""
 
-TICK_CPU_SECONDS = 0.03
+TICK_CPU_SECONDS = 0.015
 """What the live parts of one page take a tick, mean over all pages; `python -m tests.faults.soak` measures it."""
 
 RELUCTANCE = 1.25

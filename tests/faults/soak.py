@@ -45,6 +45,9 @@ class Phase:
     watched: bool
     cpu_share: float = 0.0
     seconds: float = 0.0
+    ticks: int = 0
+    visits: int = 0
+    own_cpu_share: float = 0.0
     images_per_second: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
 
@@ -59,7 +62,6 @@ class Outcome:
     ticks: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     intervals: list[float] = field(default_factory=list)
-    tick_cpu_seconds: float = 0.0
 
     def speed(self, watched: bool) -> float:
         """Median images a second of the epochs that ended in such phases; 0 without any."""
@@ -76,9 +78,18 @@ class Outcome:
     @property
     def cpu_share(self) -> float:
         """Cores that the dashboard took while it was watched."""
+        return self._share("cpu_share")
+
+    def _share(self, name: str) -> float:
         watched = [phase for phase in self.phases if phase.watched]
         seconds = sum(phase.seconds for phase in watched)
-        return sum(phase.cpu_share * phase.seconds for phase in watched) / seconds if seconds else 0.0
+        return sum(getattr(phase, name) * phase.seconds for phase in watched) / seconds if seconds else 0.0
+
+    def _rate(self, name: str) -> float:
+        watched = [phase for phase in self.phases if phase.watched]
+        return sum(getattr(phase, name) for phase in watched) / max(
+            1e-9, sum(phase.seconds for phase in watched)
+        )
 
     @property
     def memory_mb(self) -> list[float]:
@@ -97,7 +108,8 @@ class Outcome:
             "median tick, s": round(statistics.median(self.ticks), 3) if self.ticks else None,
             "slowest tick, s": round(max(self.ticks, default=0.0), 2),
             "cores taken": round(self.cpu_share, 3),
-            "CPU a tick, s": round(self.tick_cpu_seconds, 4),
+            "cores taken by the browsers' stand-in": round(self._share("own_cpu_share"), 3),
+            "ticks and visits a second": [round(self._rate(what), 2) for what in ("ticks", "visits")],
             "intervals, s": sorted(set(self.intervals)),
             "memory, MB, by thirds": [round(statistics.median(part)) for part in _thirds(memory, third)],
             "images/s alone": round(self.speed(False), 1),
@@ -134,12 +146,11 @@ async def _watched(
         await asyncio.gather(*(browser.__aenter__() for browser in browsers))
         await asyncio.gather(*(b.visit(PAGES[place % len(PAGES)]) for place, b in enumerate(browsers)))
         await asyncio.sleep(min(SETTLING_SECONDS, seconds))
-        ticks_before = sum(len(browser.seen.ticks) for browser in browsers)
+        before = _counts(browsers)
         moving = asyncio.create_task(_move(browsers))
         phase = await _phase(Phase(True), server, store, seconds)
         moving.cancel()
-        ticks = sum(len(browser.seen.ticks) for browser in browsers) - ticks_before
-        outcome.tick_cpu_seconds = phase.cpu_share * phase.seconds / max(1, ticks)
+        phase.ticks, phase.visits = (now - then for now, then in zip(_counts(browsers), before, strict=True))
         outcome.phases.append(phase)
         outcome.intervals += [value for browser in browsers for value in browser.intervals.values()]
     finally:
@@ -148,6 +159,10 @@ async def _watched(
         outcome.visits += browser.seen.visits
         outcome.ticks += browser.seen.ticks
         outcome.faults += browser.seen.lost + browser.seen.exceptions
+
+
+def _counts(browsers: list[Client]) -> tuple[int, int]:
+    return sum(len(b.seen.ticks) for b in browsers), sum(len(b.seen.visits) for b in browsers)
 
 
 async def _move(browsers: list[Client]) -> None:
@@ -160,12 +175,14 @@ async def _move(browsers: list[Client]) -> None:
 
 
 async def _phase(phase: Phase, server: psutil.Process, store: RunStore, seconds: float) -> Phase:
-    begin, cpu, before = time.monotonic(), _cpu(server), _epochs(store)
+    before = await asyncio.to_thread(_epochs, store)
+    begin, cpu, own = time.monotonic(), _cpu(server), time.process_time()
     while time.monotonic() - begin < seconds:
         await asyncio.sleep(min(2.0, seconds / 10))
         phase.memory_mb.append(server.memory_info().rss / 1e6)
     phase.seconds = time.monotonic() - begin
     phase.cpu_share = (_cpu(server) - cpu) / phase.seconds
+    phase.own_cpu_share = (time.process_time() - own) / phase.seconds
     after = await asyncio.to_thread(_epochs, store)
     phase.images_per_second = [speed for epoch, speed in after.items() if epoch not in before]
     return phase
