@@ -6,22 +6,17 @@ to standard error. Exit status: 0 it worked, 1 the run failed or an image was re
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 
-from core import classify_command, search_command, sweep_commands
-from core.datasets import DATASETS, ImageData, channel_statistics, source
+from core import classify_command, doctor_command, search_command, sweep_commands
+from core.datasets import ImageData, channel_statistics
 from core.errors import UserError
 from core.events import Finished
 from core.executors import take_back
-from core.index import RunIndex
-from core.machine import memory_gb
-from core.paths import ROOT, data_dir, runs_dir
-from core.presets import PRESETS
+from core.paths import ROOT, runs_dir
 from core.store import RunStore
 from core.terminal import Outcome, absolute, add_recipe_options, load, recipe_of, summary, work_with_bar
 
@@ -64,9 +59,6 @@ def _parser() -> argparse.ArgumentParser:
     runs = commands.add_parser("runs", help="every run")
     runs.set_defaults(command=runs_command)
 
-    doctor = commands.add_parser("doctor", help="device, versions, data sets, health of the store")
-    doctor.set_defaults(command=doctor_command)
-
     bench = commands.add_parser("bench", help="speed of training against the plain loop, as ratios")
     bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
     bench.set_defaults(command=bench_command)
@@ -75,8 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         *sweep_commands.add_commands(commands),
         search_command.add_command(commands),
         *classify_command.add_commands(commands),
+        *doctor_command.add_commands(commands),
     ]
-    for command in (data, train, runs, doctor, bench, *more):
+    for command in (data, train, runs, bench, *more):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser
 
@@ -144,37 +137,6 @@ def runs_command(options: argparse.Namespace) -> Outcome:
     return 0, None, "\n".join(lines)
 
 
-def doctor_command(options: argparse.Namespace) -> Outcome:
-    """What a person who asks for help is asked first."""
-    from core.device import choose_compute, passport
-
-    recipe = PRESETS["quick"].recipe
-    store = RunStore(runs_dir())
-    states = [str(run.state()) for run in store.runs()]
-    result = {
-        **passport(choose_compute(recipe), ""),
-        "memory_gb": round(memory_gb(), 1),
-        "runs_folder": str(store.folder),
-        "runs": {state: states.count(state) for state in sorted(set(states))},
-        "damaged_runs": [str(path) for path in store.damaged()],
-        "index": RunIndex(store).examine(),
-        "data_folder": str(data_dir()),
-        "ready": {
-            name: source(name).ready_fingerprint() is not None for name in DATASETS if name != "folder"
-        },
-        "writable": {
-            str(folder): os.access(_existing(folder), os.W_OK) for folder in (store.folder, data_dir())
-        },
-    }
-    del result["data_fingerprint"]
-    healthy = not result["damaged_runs"] and all(result["writable"].values())
-    index = result["index"]
-    shown = {**result, "index": f"{index['state']}; {index['file']} may be deleted, it is made from the runs"}
-    lines = [f"{name.replace('_', ' '):16} {value}" for name, value in shown.items()]
-    lines.append("Everything is in order." if healthy else "Something above needs attention.")
-    return (0 if healthy else 1), result, "\n".join(lines)
-
-
 def bench_command(options: argparse.Namespace) -> Outcome:
     """The figures of `benchmarks/engine.py`, in a process of their own."""
     command = [sys.executable, "-m", "benchmarks.engine", *(["--quick"] if options.quick else [])]
@@ -197,13 +159,6 @@ def _counts(images: ImageData, labels: np.ndarray) -> dict[str, int]:
 
 def _numbers(values: np.ndarray) -> str:
     return ", ".join(f"{value:.4f}" for value in values)
-
-
-def _existing(folder: Any) -> Any:
-    """The folder, or the nearest one above it that exists."""
-    while not folder.exists():
-        folder = folder.parent
-    return folder
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def status(dataset: str, image_size: int) -> Preparation | None:
     if found is None or found.error or is_held(place.with_suffix(".lock")):
         return found
     with contextlib.suppress(OSError):
-        if time.time() - note.stat().st_mtime < STARTING_SECONDS:
+        if 0 <= time.time() - note.stat().st_mtime < STARTING_SECONDS:
             return found
     return Preparation(
         error="Preparing the images ended without a word, perhaps for want of memory: try again."

@@ -116,6 +116,6 @@ def status(run: Run) -> Proof | None:
     if found is None or not found.running or is_held(run.folder / "proof.lock"):
         return found
     with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime < STARTING_SECONDS:
+        if 0 <= time.time() - path.stat().st_mtime < STARTING_SECONDS:
             return found
     return dataclasses.replace(found, running=False, error="The proof ended without a word: try it again.")

@@ -4,6 +4,7 @@ Plain dicts of plotly; `core.seed_figures` says what they show. Rows are numbere
 high each, so that dots can be spread within a row.
 """
 
+import hashlib
 import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
@@ -141,7 +142,7 @@ def curves_of(recipe: str, values: np.ndarray, index: int, number: str, faint: f
     gapped = np.pad(np.asarray(values, dtype=float), ((0, 0), (0, 1)), constant_values=np.nan)
     thin = {
         **common,
-        "uid": f"seeds of {recipe}",
+        "uid": _uid("seeds", recipe),
         "x": np.tile(np.append(epochs, epochs[-1] if len(epochs) else 0).astype(float), len(gapped)),
         "y": gapped.ravel(),
         "mode": "lines",
@@ -151,7 +152,7 @@ def curves_of(recipe: str, values: np.ndarray, index: int, number: str, faint: f
     x, y = _outline(*broken(epochs, band.n, band.low, band.high))
     area = {
         **common,
-        "uid": f"band of {recipe}",
+        "uid": _uid("band", recipe),
         "x": x,
         "y": y,
         "mode": "lines",
@@ -183,12 +184,17 @@ def seeds_in_curve(values: np.ndarray) -> str:
     return ", ".join(parts[:3])
 
 
+def _uid(kind: str, recipe: str) -> str:
+    """What Plotly knows a trace by; it makes a CSS selector of it, which a recipe's own name can break."""
+    return f"{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+
+
 def thick(recipe: str, values: np.ndarray, index: int) -> Spec:
     """The line of a recipe over epochs, still without its height; how many seeds it has is in its name."""
     colour = colour_of(index)
     return {
         "type": "scatter",
-        "uid": f"line of {recipe}",
+        "uid": _uid("line", recipe),
         "legendgroup": f"{index}",
         "name": plain(f"{recipe} ({seeds_in_curve(values)})"),
         "x": np.arange(1, values.shape[1] + 1).astype(float),

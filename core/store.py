@@ -207,6 +207,7 @@ class RunStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._waiting: dict[str, tuple[tuple[int, int], Run]] = {}
+        self._last_place: int | None = None
 
     def runs(self) -> list[Run]:
         """Every readable run, newest first; damaged folders are left out (`damaged` lists them)."""
@@ -225,29 +226,49 @@ class RunStore:
         """
         run = self._read(self.folder / run_id) if _ID.fullmatch(run_id) else None
         if run is None:
-            raise UserError("There is no such run here: it may have been deleted; choose one from the list.")
+            raise UserError(self._why_not(run_id))
         return run
+
+    def _why_not(self, run_id: str) -> str:
+        """Why there is no such run, in a sentence."""
+        version = None
+        if _ID.fullmatch(run_id):
+            version = (read_json(self.folder / run_id / "run.json") or {}).get("format")
+        if type(version) is int and version > FORMAT:
+            return (
+                "This run was made by a newer Tenfold, so it is left as it is: open it with that version "
+                f"(its format is {version}, this one reads {FORMAT})."
+            )
+        return "There is no such run here: it may have been deleted; choose one from the list."
 
     def enqueue(self, run: Run) -> None:
         """Ask for a run to be trained; one that waits already keeps its place."""
         queue = self.folder / QUEUE
         queue.mkdir(exist_ok=True)
         with contextlib.suppress(FileExistsError, FileNotFoundError):
+            if self._last_place is None:
+                self._last_place = max((place for place, _ in self._queued()), default=0)
+            # Behind the last one even where the clock was set back. A file system's own clock is too coarse to
+            # tell a sweep's runs apart.
+            self._last_place = max(time.time_ns(), self._last_place + 1)
             (queue / run.id).touch(exist_ok=False)
-            now = time.time_ns()  # a file system's own clock is too coarse to tell a sweep's runs apart
-            os.utime(queue / run.id, ns=(now, now))
+            os.utime(queue / run.id, ns=(self._last_place, self._last_place))
 
     def dequeue(self, run: Run) -> None:
         (self.folder / QUEUE / run.id).unlink(missing_ok=True)
 
     def queued_ids(self) -> list[str]:
         """The names in the queue, first come first, without a look at the runs themselves."""
+        return [name for _, name in sorted(self._queued())]
+
+    def _queued(self) -> list[tuple[int, str]]:
+        """When each came, in nanoseconds, and its name."""
         entries = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for entry in os.scandir(self.folder / QUEUE):
                 with contextlib.suppress(FileNotFoundError):  # taken out at this very moment
                     entries.append((entry.stat().st_mtime_ns, entry.name))
-        return [name for _, name in sorted(entries)]
+        return entries
 
     def queue(self, most: int | None = None) -> list[Run]:
         """The runs that were asked for and have not ended, first come first; the first `most` of them.
@@ -303,7 +324,7 @@ class RunStore:
 
     def _create(self, spec: RunSpec) -> tuple[Run, bool]:
         """Make the folder appear whole, by rename: of several callers exactly one makes it."""
-        target = self.folder / _id_of(spec.digest, spec.seed, spec.attempt)
+        target = self.folder / id_of(spec.digest, spec.seed, spec.attempt)
         temporary = self.folder / f".new-{secrets.token_hex(8)}"
         try:
             temporary.mkdir(parents=True)
@@ -323,7 +344,7 @@ class RunStore:
     def _attempts(self, digest: str, seed: int) -> Iterator[Run | None]:
         """Every attempt of a recipe and seed in order; None for a damaged folder."""
         for attempt in count(1):
-            folder = self.folder / _id_of(digest, seed, attempt)
+            folder = self.folder / id_of(digest, seed, attempt)
             if not folder.exists():
                 return
             yield self._read(folder)
@@ -368,6 +389,6 @@ def _signature(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def _id_of(digest: str, seed: int, attempt: int) -> str:
+def id_of(digest: str, seed: int, attempt: int) -> str:
     """32 hexadecimal digits that depend on what the run is, so that two starts meet in one folder."""
     return hashlib.sha256(f"{digest}/{seed}/{attempt}".encode()).hexdigest()[:32]

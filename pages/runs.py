@@ -22,6 +22,7 @@ _words = functools.lru_cache(maxsize=RECIPES_KEPT)(in_words)
 def main() -> None:
     frame("Runs", "Every training so far. Choose one to see its curves, its log and its weights.")
     rows = cache.rows()
+    _unreadable(len(cache.store().ids()) - len(rows))
     if not rows:
         st.info("There are no runs yet: start one on the Train page.", icon=":material/list_alt:")
         st.page_link("pages/train.py", label="Train a first model", icon=":material/school:")
@@ -30,6 +31,16 @@ def main() -> None:
     with sentences():
         wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or rows[0].run.id
         depth(cache.store().get(wanted))
+
+
+def _unreadable(number: int) -> None:
+    """Those of a newer version, or damaged, are in no table: say that they are there."""
+    if number > 0:
+        st.warning(
+            f"{'1 run' if number == 1 else f'{number} runs'} can't be read here: damaged, or made by a newer Tenfold. "
+            "`python -m core doctor` says which and what helps.",
+            icon=":material/healing:",
+        )
 
 
 def _table(rows: list[Row]) -> None:

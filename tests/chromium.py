@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,26 +41,38 @@ def launched() -> Iterator[Any]:
 
 
 @contextmanager
-def served(script: str, folder: Path, log_path: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """The address of `streamlit run SCRIPT` in a folder, on a free port of this machine."""
+def served(
+    script: str,
+    folder: Path,
+    log_path: Path,
+    environment: Mapping[str, str],
+    options: Sequence[str] = ("--server.address=127.0.0.1", "--browser.gatherUsageStats=false"),
+) -> Iterator[str]:
+    """The address of `streamlit run SCRIPT` in a folder, on a free port of this machine.
+
+    Args:
+        options: what stands in for a configuration, where the folder has none.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.address=127.0.0.1"]
-    options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
+    command = [sys.executable, "-m", "streamlit", "run", script]
+    command += [f"--server.port={port}", "--server.headless=true", *options]
     with log_path.open("wb") as log:
         server = subprocess.Popen(
-            [*command, *options], cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
+            command, cwd=folder, env={**os.environ, **environment}, stdout=log, stderr=log
         )
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.terminate()
-    server.wait(10)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
 
 
 def is_outside(url: str) -> bool:

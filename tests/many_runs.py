@@ -19,7 +19,7 @@ import numpy as np
 
 from core.config import Recipe
 from core.events import EpochEnd, Event, Finished, Started, Step, to_line
-from core.store import FORMAT, RunSpec, _id_of
+from core.store import FORMAT, RunSpec, id_of
 
 CLASSES = ["circle", "square", "triangle", "star", "cross", "ring", "heart", "moon", "arrow", "wave"]
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "fc1"]
@@ -58,7 +58,7 @@ def make_runs(folder: Path, recipes: int, seeds: int, images: int = 0, fingerpri
         for seed in range(seeds):
             age = SECONDS_APART * (recipes * seeds - number * seeds - seed)
             spec = RunSpec(recipe, seed, digest, fingerprint, 1, now - age)
-            place = folder / _id_of(digest, seed, 1)
+            place = folder / id_of(digest, seed, 1)
             place.mkdir(exist_ok=True)
             (place / "run.json").write_text(json.dumps({"format": FORMAT, **asdict(spec)}, indent=1))
             draws = np.random.default_rng((number, seed))

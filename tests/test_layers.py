@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage",
+        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs",
     ),
     (
         "learning",
@@ -29,7 +29,7 @@ LAYERS = (
     ("pictures", "classify_figures figures judge_figures overlay seed_figures seed_traces search_figures"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command __main__ doctor_command",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}

@@ -1,6 +1,7 @@
 """What is drawn is what came in, in the units that the axis says, and told apart at any number."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -114,7 +115,10 @@ def test_first_row_is_on_top_and_a_long_name_is_broken():
 def test_band_figure_has_three_traces_a_recipe_however_many_seeds(number, seeds):
     figure = seed_figures.curve_band("validation accuracy", growing(number, seeds))
     assert len(figure["data"]) == 3 * number
-    assert len({trace["uid"] for trace in figure["data"]}) == 3 * number
+    uids = {trace["uid"] for trace in figure["data"]}
+    assert len(uids) == 3 * number and all(
+        re.fullmatch(r"[a-z][\w-]+", uid) for uid in uids
+    )  # safe in a selector
     means = [trace for trace in figure["data"] if "name" in trace]
     assert len(looks(means)) == number and len({trace["name"] for trace in means}) == number
     assert all(trace["name"].endswith(f"(n = {seeds})") for trace in means)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit import net_util
 from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import UserError
@@ -42,6 +43,16 @@ _STYLE = """<style>
 </style>"""
 
 
+@st.cache_resource(show_spinner=False)
+def _ask_nobody_outside() -> None:
+    """Keep Streamlit from asking a host on the internet for this machine's address, once a process.
+
+    It does (with 2 s of patience, in which nobody is answered) whenever a page of another site tries to
+    connect, in case that site is this machine under its outer address. `server.allowedHosts` has it refused anyway.
+    """
+    net_util._external_ip = "127.0.0.1"
+
+
 def frame(title: str, explanation: str) -> None:
     """Set the page up and draw the menu; the first call of every page.
 
@@ -62,6 +73,7 @@ def frame(title: str, explanation: str) -> None:
     st.title(title, anchor=False)
     st.markdown(explanation)
     show_told()
+    _ask_nobody_outside()
     go_on()
 
 

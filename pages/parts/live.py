@@ -15,6 +15,7 @@ from pages.parts import cache
 from pages.parts.cache import freeze_imports
 from pages.parts.frame import go_on, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
+from pages.parts.pace import ticking
 from pages.parts.pickers import dataset_title
 from pages.parts.words import duration, escaped, percent, state_badge
 
@@ -27,7 +28,7 @@ def live(run: Run) -> None:
     """Draw a run and keep it up to date while it is under way."""
     freeze_imports()
     moves = _moves(run)
-    st.fragment(_tick, run_every=TICK_SECONDS if moves else None)(run, moves)
+    ticking(_tick, TICK_SECONDS, moves)(run, moves)
 
 
 def _moves(run: Run) -> bool:

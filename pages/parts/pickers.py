@@ -6,6 +6,7 @@ from core import preparation
 from core.datasets import DATASETS, folder_place, source
 from core.datasets.offered import offered
 from pages.parts.frame import sentences
+from pages.parts.pace import ticking
 from pages.parts.words import escaped
 
 POLL_SECONDS = 1.0
@@ -53,7 +54,7 @@ def ready_or_prepare(dataset: str, image_size: int, key: str = "prepare") -> str
 def _prepare_panel(dataset: str, image_size: int, key: str) -> None:
     status = preparation.status(dataset, image_size)
     if status and not status.error:
-        st.fragment(_watch, run_every=POLL_SECONDS)(dataset, image_size)
+        ticking(_watch, POLL_SECONDS)(dataset, image_size)
         return
     if status:
         st.error(escaped(status.error), icon=":material/error:")

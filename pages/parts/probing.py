@@ -6,6 +6,7 @@ from core import launch
 from core.config import Recipe
 from core.estimate import probe_error
 from pages.parts import cache
+from pages.parts.pace import ticking
 from pages.parts.words import escaped
 
 POLL_SECONDS = 2.0
@@ -13,7 +14,7 @@ POLL_SECONDS = 2.0
 
 def wait_for_probe(recipe: Recipe, fingerprint: str) -> None:
     """Start the probe, and draw the page anew when there is an estimate for this recipe."""
-    st.fragment(_wait, run_every=POLL_SECONDS)(recipe, fingerprint)
+    ticking(_wait, POLL_SECONDS)(recipe, fingerprint)
 
 
 def _wait(recipe: Recipe, fingerprint: str) -> None:

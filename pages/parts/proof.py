@@ -7,6 +7,7 @@ from core.config import Recipe
 from core.store import Run
 from pages.parts import cache
 from pages.parts.frame import sentences
+from pages.parts.pace import ticking
 from pages.parts.words import ago, duration, escaped
 
 TICK_SECONDS = 1.0
@@ -16,7 +17,7 @@ def proof_panel(run: Run) -> None:
     """The button, how far the proof is, and what came out."""
     found = proof.status(run)
     running = found is not None and found.running
-    st.fragment(_tick, run_every=TICK_SECONDS if running else None)(run, running)
+    ticking(_tick, TICK_SECONDS, running)(run, running)
 
 
 def _tick(run: Run, was_running: bool) -> None:

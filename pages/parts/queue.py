@@ -7,6 +7,7 @@ from core.executors import stop
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.frame import go_on, sentences, told
+from pages.parts.pace import ticking
 from pages.parts.pickers import dataset_title
 from pages.parts.words import escaped, state_badge
 
@@ -22,7 +23,7 @@ def queue(hidden: str = "") -> None:
         hidden: id of a run that the page shows already.
     """
     waiting = bool(_waiting(hidden))
-    st.fragment(_tick, run_every=TICK_SECONDS if waiting else None)(hidden, waiting)
+    ticking(_tick, TICK_SECONDS, waiting)(hidden, waiting)
 
 
 def _waiting(hidden: str) -> list[Run]:

@@ -11,6 +11,7 @@ from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
+from pages.parts.pace import ticking
 from pages.parts.words import escaped, percent
 
 TICK_SECONDS = 2.0
@@ -47,9 +48,7 @@ def strip(shown: list[Entry]) -> None:
 def curves(shown: list[Entry]) -> None:
     """Bands of validation curves, growing while the sweeps run."""
     moving = any(entry.sweep.under_way for entry in shown)
-    st.fragment(_curves, run_every=TICK_SECONDS if moving else None)(
-        [(e.name, e.sweep) for e in shown[:MOST_CURVES]]
-    )
+    ticking(_curves, TICK_SECONDS, moving)([(e.name, e.sweep) for e in shown[:MOST_CURVES]])
     if len(shown) > MOST_CURVES:
         st.caption(f"The first {MOST_CURVES} of the chosen recipes.")
 

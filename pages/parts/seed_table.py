@@ -14,6 +14,7 @@ from core.stats import Interval
 from core.sweep import Sweep
 from core.tables import render
 from pages.parts import cache
+from pages.parts.pace import ticking
 from pages.parts.words import escaped
 
 BUDGET_SECONDS = 0.5
@@ -79,14 +80,14 @@ def seed_table(shown: list[Entry], pending: int) -> None:
         for remark in entry.sweep.remarks():
             st.caption(escaped(f"{entry.name}: {remark}"))
     if pending:
-        st.fragment(_wait, run_every=0.5)(time.time())
+        ticking(_wait, 0.5)(time.monotonic())
         st.caption(f"Figures of {pending} recipes are still being worked out …")
     _downloads(rows, shown[:MOST_RECIPES])
 
 
 def _wait(drawn: float) -> None:
     """Draw the page anew soon: each time it works out some more."""
-    if time.time() - drawn > 0.4:
+    if time.monotonic() - drawn > 0.4:
         st.rerun()
 
 

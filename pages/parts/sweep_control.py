@@ -11,6 +11,7 @@ from core.store import Run, RunState
 from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import go_on, sentences, show_told, told
+from pages.parts.pace import ticking
 from pages.parts.pickers import fingerprint
 from pages.parts.sweep_form import run_seconds
 from pages.parts.words import duration, escaped, state_badge
@@ -27,7 +28,7 @@ def sweep_controls(found: list[Sweep], shown: list[str]) -> None:
     """
     open_ones = _open(found, shown)
     moving = any(sweep.under_way for sweep in open_ones)
-    st.fragment(_tick, run_every=TICK_SECONDS if moving else None)(shown, open_ones)
+    ticking(_tick, TICK_SECONDS, moving)(shown, open_ones)
 
 
 def _open(found: list[Sweep], shown: list[str]) -> list[Sweep]:
