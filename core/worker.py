@@ -84,6 +84,15 @@ def work(run: Run, listener: Listener = lambda event: None, load: Load = load_im
         listener: called with each event, after it is recorded.
         load: gives the images; one that remembers them spares the next run the loading.
     """
+    try:
+        return _work(run, listener, load)
+    except OSError as error:  # at a place where no event could be written
+        if (status := _hindrance(error, run)) is None:
+            raise
+        return status
+
+
+def _work(run: Run, listener: Listener, load: Load) -> WorkerExit:
     lock = FileLock(run.lock_path)
     if not lock.acquire():
         return WorkerExit.BUSY
@@ -126,8 +135,8 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
     except UserError as error:
         failure = Failed(time.time(), "refused", str(error))
     except (OSError, RuntimeError, MemoryError, checkpoints.DiskFull) as error:
-        if _is_disk_full(error):
-            return WorkerExit.DISK_FULL
+        if (status := _hindrance(error, run)) is not None:
+            return status
         failure = _named(error, run)
     except Exception as error:
         failure = _named(error, run)
@@ -210,6 +219,18 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
     )
 
 
+def _hindrance(error: BaseException, run: Run) -> WorkerExit | None:
+    """How to leave where the disk or the folder is to blame, not the training; None where it is not."""
+    if not run.folder.exists():
+        return WorkerExit.STOPPED  # deleted: nobody is left to be told
+    if _is_disk_full(error):
+        return WorkerExit.DISK_FULL
+    name = getattr(error, "filename", None)  # none of an open file that can't be written any more
+    ours = name is None or Path(os.fsdecode(name)).is_relative_to(run.folder)
+    forbidden = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return WorkerExit.UNWRITABLE if forbidden and ours else None
+
+
 def _is_disk_full(error: BaseException) -> bool:
     """torch reports a full disk as a RuntimeError, the rest of Python as an OSError."""
     if isinstance(error, checkpoints.DiskFull):
@@ -219,7 +240,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 def _named(error: BaseException, run: Run) -> Failed:
     """The end of a run that no message of ours foresaw; what torch said goes to the log."""
-    with run.log_path.open("a") as log:
+    with contextlib.suppress(OSError), run.log_path.open("a") as log:
         traceback.print_exception(error, file=log)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
         size = run.spec.recipe.batch_size
