@@ -358,9 +358,11 @@ class RunStore:
         if not values or values.pop("format", None) != FORMAT:
             return None
         try:
-            return Run(folder, RunSpec(**{**values, "recipe": recipe_of(json.dumps(values["recipe"]))}))
+            spec = RunSpec(**{**values, "recipe": recipe_of(json.dumps(values["recipe"]))})
         except (KeyError, TypeError, ValueError, UserError):
             return None
+        # Its name tells digest, seed and attempt: a flipped bit in one of them would give it to another seed.
+        return Run(folder, spec) if folder.name == _id_of(spec.digest, spec.seed, spec.attempt) else None
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

@@ -148,6 +148,11 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
 def _events(run: Run, load: Load) -> Iterator[Event]:
     """The events of the whole run, from data to final figures; saves what each one speaks of."""
     recipe, seed = run.spec.recipe, run.spec.seed
+    if run.spec.digest != recipe.digest(run.spec.data_fingerprint):
+        raise UserError(
+            "The record of this run does not agree with itself: it was made by another version of Tenfold, "
+            "or damaged on the disk; start it anew from the form."
+        )
     training = open_training(run, "start it anew from the form.", load)
     compute, images, data = training.compute, training.images, training.data
     learner = training.new_learner()

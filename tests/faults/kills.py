@@ -30,10 +30,14 @@ from core.locks import is_held, last_holder
 from core.paths import ROOT
 from core.runner import LOCK_NAME
 from core.store import Run, RunState, RunStore
+from core.worker import work
 from tests.faults.small import draw_images, leftovers, not_json, own_environment, queued, recipe_on
 
 AHEAD = 5
 """So many unfinished runs are kept in the queue."""
+
+SEEDS = 10
+"""So many seeds take turns, each again and again, so that ten undisturbed runs are enough to compare with."""
 
 MOST_IN_VAIN = 2
 """A run may be killed this often between two of its commits: the fourth such death ends it, by design."""
@@ -54,6 +58,7 @@ class Campaign:
     runs: list[Run] = field(default_factory=list)
     killed: Counter = field(default_factory=Counter)
     debris: Counter = field(default_factory=Counter)
+    started: Counter = field(default_factory=Counter)  # by seed
     in_vain: dict[str, tuple[int, int]] = field(default_factory=dict)  # epochs at the last kill, kills since
     dashboard: "Dashboard | None" = None
 
@@ -78,19 +83,23 @@ class Campaign:
             assert time.monotonic() < deadline, f"no {plan[0]} came to be killed"
         if self.dashboard:
             self.dashboard.kill()
-        self._finish(self.store)
+        self._finish()
 
     def _top_up(self) -> None:
         unfinished = [run for run in self.runs if not run.state().ended]
-        for _ in range(AHEAD - len(unfinished)):
-            self.runs += queued(self.store, self.recipe, self.fingerprint, [len(self.runs)])
+        free = set(range(SEEDS)) - {run.spec.seed for run in unfinished}
+        for seed in sorted(free, key=lambda seed: (self.started[seed], seed))[: AHEAD - len(unfinished)]:
+            run, _ = self.store.open(self.recipe, seed, self.fingerprint, again=True)
+            self.store.enqueue(run)
+            self.runs.append(run)
+            self.started[seed] += 1
         Local().wake(self.store)
 
-    def _finish(self, store: RunStore) -> None:
+    def _finish(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while store.queue():
-            Local().wake(store)
-            assert time.monotonic() < deadline, f"still queued: {[run.state() for run in store.queue()]}"
+        while waiting := self.store.queue():
+            Local().wake(self.store)
+            assert time.monotonic() < deadline, f"still queued: {[run.state() for run in waiting]}"
             time.sleep(0.2)
 
     def _kill_worker(self, moment: str) -> bool:
@@ -142,15 +151,16 @@ class Campaign:
     def verdict(self, reference: RunStore) -> dict[str, object]:
         """Hold everything against runs that nobody disturbed; every list and number here should be empty or 0."""
         orphans = _orphans(self.store)
-        others = queued(reference, self.recipe, self.fingerprint, list(range(len(self.runs))))
-        Local().start(reference, [])
-        self._finish(reference)
-        pairs = list(zip(self.runs, others, strict=True))
+        undisturbed = {}
+        for seed in self.started:
+            (run,) = queued(reference, self.recipe, self.fingerprint, [seed])
+            work(run)
+            undisturbed[seed] = _weights(run)
         return {
             "runs lost": [run.id for run in self.runs if run.state() is not RunState.FINISHED],
             "torn records": not_json(self.store.folder),
             "epochs missing, twice or trained again": [run.id for run in self.runs if not _whole(run)],
-            "other weights": [run.id for run, other in pairs if _weights(run) != _weights(other)],
+            "other weights": [run.id for run in self.runs if _weights(run) != undisturbed[run.spec.seed]],
             "orphans": orphans,
             "phantoms": [run.id for run in self.runs if is_held(run.lock_path) or run.queued],
             "temporaries": leftovers(self.store),
