@@ -21,10 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.locks import FileLock, last_holder
+import psutil
+
+from core.locks import FileLock, is_held, last_holder
 from core.machine import gpus, places_for, slots
 from core.paths import ROOT, write_json
-from core.store import Run, RunState, RunStore
+from core.store import DISK_IS_FULL, Run, RunState, RunStore
 
 LOCK_NAME = ".runner.lock"
 LOG_NAME = ".runner.log"
@@ -38,8 +40,15 @@ WHOLE_TICKS = 25
 LAUNCHES = 4
 """A run whose worker died is started this often in all: once and three times again."""
 
+UNBORN_SECONDS = 600.0
+"""A run's folder gets its name within moments; an older one without has no maker any more."""
+
 ROOM_BYTES = 200_000_000
 """A run that stopped on a full disk goes on when this much is free."""
+
+
+_TEMPORARY = (".checkpoint-", ".weights.pt.", ".predictions.npz.", ".progress.json.", ".runner.json.")
+"""How the temporary files begin that only workers and runners write; those of pages are left alone."""
 
 
 class WorkerExit(enum.IntEnum):
@@ -49,6 +58,7 @@ class WorkerExit(enum.IntEnum):
     BUSY = 3  # another worker has it
     STOPPED = 4  # a person asked for it
     DISK_FULL = 5
+    UNWRITABLE = 6  # its folder, or a file in it
 
 
 @dataclass
@@ -92,8 +102,10 @@ class Runner:
         for run, state in queue:
             if run.id in attended:
                 continue
-            if run.id in self.without_room or (state is RunState.PAUSED and run.runner_note().get("waiting")):
+            if run.id in self.without_room or (state is RunState.PAUSED and run.hindrance()):
                 self._go_on_when_there_is_room(run, state)
+            elif not state.ended and _is_starting(run):
+                taken += places_for(run.spec.recipe)  # an earlier runner started it a moment ago
             elif state in (RunState.QUEUED, RunState.STARTING, RunState.RESUMING):
                 waiting.append(run)  # also one whose worker died before its first word
             elif state.active:  # a worker that an earlier runner left behind
@@ -118,6 +130,8 @@ class Runner:
         self.store.dequeue(run)
         if run.state() is RunState.INTERRUPTED:
             self.store.enqueue(run)
+        elif not is_held(run.lock_path):
+            _tidy(run)
 
     def _launch(self, run: Run, places: int) -> None:
         _count_launch(run)
@@ -134,6 +148,9 @@ class Runner:
                 start_new_session=True,  # outlives this runner
             )
         self.workers[process.pid] = Worker(run, process, places, gpu)
+        with contextlib.suppress(psutil.Error):  # ended already
+            born = psutil.Process(process.pid).create_time()
+            _write_note(run, {**run.runner_note(), "worker": process.pid, "born": born})
 
     def _follow(self, queue: list[tuple[Run, RunState]]) -> None:
         """Note which run each worker has now, so that its places are counted once, and its stops reach it."""
@@ -142,7 +159,8 @@ class Runner:
                 worker = self.workers.get(last_holder(run.lock_path) or 0)
                 if worker and worker.run.id != run.id:
                     worker.run, worker.asked_to_stop = run, None
-                    _count_launch(run)
+                    with contextlib.suppress(OSError):
+                        _count_launch(run)
 
     def _look_after(self, worker: Worker) -> None:
         """Stop a worker that shall stop, and draw the conclusion when one has ended.
@@ -162,7 +180,9 @@ class Runner:
             note["launches"] = max(0, note.get("launches", 0) - 1)
         elif status == WorkerExit.DISK_FULL:
             self.without_room.add(worker.run.id)
-            note["waiting"] = "The disk is full: the run goes on by itself when there is room."
+            note["waiting"] = DISK_IS_FULL
+        elif status == WorkerExit.UNWRITABLE and not os.access(worker.run.folder, os.W_OK):
+            return  # the run's state follows from its folder; it goes on when that can be written to
         elif note.get("launches", 0) >= LAUNCHES and not worker.run.marked("cancel"):
             note["failure"] = _why_it_died(worker.run, status)
         _write_note(worker.run, note)
@@ -182,7 +202,8 @@ class Runner:
             self._let_go(run)
             return
         largest = max((path.stat().st_size for path in run.folder.glob("checkpoint-*.pt")), default=0)
-        if shutil.disk_usage(run.folder).free > max(ROOM_BYTES, 3 * largest):
+        room = shutil.disk_usage(run.folder).free > max(ROOM_BYTES, 3 * largest)
+        if room and os.access(run.folder, os.W_OK):
             self.without_room.discard(run.id)
             _write_note(run, {})
 
@@ -195,14 +216,43 @@ class Runner:
 
 
 def _count_launch(run: Run) -> None:
-    """Note that a worker has this run, once more unless the last one got further: then it is no loop."""
+    """Note that a worker has this run, once more unless the last one got further: then it is no loop.
+
+    Raises:
+        OSError: it can't be noted, so nothing would ever end a loop.
+    """
     note, epochs = run.runner_note(), len(run.history().epochs)
     earlier = note.get("launches", 0) if note.get("epochs", 0) >= epochs else 0
-    _write_note(run, {"launches": earlier + 1, "epochs": epochs})
+    write_json(run.folder / "runner.json", {"launches": earlier + 1, "epochs": epochs})
+
+
+def _is_starting(run: Run) -> bool:
+    """Whether a worker that was started for this run is still on its way to the run's lock.
+
+    That takes seconds. A runner that took the place of a dead one would start another besides, and
+    count launches that were none, until a run counts as given up that never had a chance.
+    """
+    note = run.runner_note()
+    try:
+        worker = psutil.Process(note["worker"])
+        lives = worker.create_time() == note["born"] and worker.status() != psutil.STATUS_ZOMBIE
+    except (KeyError, TypeError, ValueError, psutil.Error):
+        return False
+    return lives and not is_held(run.lock_path)
+
+
+def _tidy(run: Run) -> None:
+    """Remove what killed workers and runners left half-written in the folder of a run that nobody has."""
+    with contextlib.suppress(OSError):
+        for path in run.folder.glob(".*.tmp"):
+            if path.name.startswith(_TEMPORARY):
+                path.unlink(missing_ok=True)
 
 
 def _why_it_died(run: Run, status: int) -> str:
     """A sentence from the exit status; Linux kills whoever holds most memory when there is none left."""
+    if status == WorkerExit.UNWRITABLE:
+        return "A file in its folder can't be written to: see to whom it belongs, then train it again."
     if status == -signal.SIGKILL:
         size = run.spec.recipe.batch_size
         return (
@@ -218,6 +268,15 @@ def _write_note(run: Run, note: dict[str, Any]) -> None:
         write_json(run.folder / "runner.json", note)
 
 
+def _sweep_unborn(store: RunStore) -> None:
+    """Remove folders of runs whose maker was killed before they got their names."""
+    now = (store.folder / LOCK_NAME).stat().st_mtime  # signed just now, by the file system's own clock
+    for folder in store.folder.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if now - folder.stat().st_mtime > UNBORN_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def main(arguments: list[str]) -> int:
     """Run the queue of a store, unless another runner does."""
     store = RunStore(Path(arguments[0]))
@@ -227,6 +286,7 @@ def main(arguments: list[str]) -> int:
     # The other runner may be about to leave: then its lock is free within a tick or two.
     if not lock.acquire(patience_seconds=10 * TICK_SECONDS):
         return 0
+    _sweep_unborn(store)
     Runner(store).loop()
     lock.release()
     return 0

@@ -6,6 +6,7 @@ lack of memory, may have harmed the process), and only if the first in line can 
 be in a process of its own; else the process leaves, and the runner starts another.
 """
 
+import contextlib
 import gc
 import os
 import sys
@@ -88,7 +89,8 @@ def _begin_anew(run: Run) -> None:
 def _attend(run: Run, work: Work) -> WorkerExit:
     """Work on a run while a thread watches for its stop."""
     over = threading.Event()
-    threading.Thread(target=_leave_when_stopped, args=(run, over), daemon=True).start()
+    with contextlib.suppress(RuntimeError):  # no memory for a thread: the training will say so by name
+        threading.Thread(target=_leave_when_stopped, args=(run, over), daemon=True).start()
     try:
         return work(run)
     finally:

@@ -45,6 +45,10 @@ QUEUE = ".queue"
 RECIPES_KEPT = 16_384
 """So many different recipes are kept parsed; checking one takes about as long as reading its file."""
 
+DISK_IS_FULL = "The disk is full: the run goes on by itself when there is room."
+FULL_BYTES = 65_536
+"""With less room than this not even the record of a run can grow."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -136,13 +140,24 @@ class Run:
             return RunState.FAILED
         if self.marked("cancel"):
             return RunState.CANCELLED
-        if self.marked("pause") or note.get("waiting"):
+        if self.marked("pause") or self.hindrance():
             return RunState.PAUSED
         if not self.queued:
             return RunState.INTERRUPTED
         if end is not None:
             return RunState.RESUMING
         return RunState.STARTING if note.get("launches") else RunState.QUEUED
+
+    def hindrance(self) -> str:
+        """Why it can't go on for now, as a sentence; empty if it can. Derived where no note could be written."""
+        if waiting := self.runner_note().get("waiting"):
+            return str(waiting)
+        if not os.access(self.folder, os.W_OK) and self.folder.exists():
+            return "Its folder can't be written to: the run goes on by itself when it can."
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.folder).free < FULL_BYTES:
+                return DISK_IS_FULL
+        return ""
 
     @property
     def over(self) -> bool:
@@ -365,9 +380,11 @@ class RunStore:
         if not values or values.pop("format", None) != FORMAT:
             return None
         try:
-            return Run(folder, RunSpec(**{**values, "recipe": recipe_of(json.dumps(values["recipe"]))}))
+            spec = RunSpec(**{**values, "recipe": recipe_of(json.dumps(values["recipe"]))})
         except (KeyError, TypeError, ValueError, UserError):
             return None
+        # Its name tells digest, seed and attempt: a flipped bit in one of them would give it to another seed.
+        return Run(folder, spec) if folder.name == _id_of(spec.digest, spec.seed, spec.attempt) else None
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

@@ -87,6 +87,15 @@ def work(run: Run, listener: Listener = lambda event: None, load: Load = load_im
         listener: called with each event, after it is recorded.
         load: gives the images; one that remembers them spares the next run the loading.
     """
+    try:
+        return _work(run, listener, load)
+    except OSError as error:  # at a place where no event could be written
+        if (status := _hindrance(error, run)) is None:
+            raise
+        return status
+
+
+def _work(run: Run, listener: Listener, load: Load) -> WorkerExit:
     lock = FileLock(run.lock_path)
     if not lock.acquire():
         return WorkerExit.BUSY
@@ -129,8 +138,8 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
     except UserError as error:
         failure = Failed(time.time(), "refused", str(error))
     except (OSError, RuntimeError, MemoryError, checkpoints.DiskFull) as error:
-        if _is_disk_full(error):
-            return WorkerExit.DISK_FULL
+        if (status := _hindrance(error, run)) is not None:
+            return status
         failure = _named(error, run)
     except Exception as error:
         failure = _named(error, run)
@@ -142,6 +151,11 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
 def _events(run: Run, load: Load) -> Iterator[Event]:
     """The events of the whole run, from data to final figures; saves what each one speaks of."""
     recipe, seed = run.spec.recipe, run.spec.seed
+    if run.spec.digest != recipe.digest(run.spec.data_fingerprint):
+        raise UserError(
+            "The record of this run does not agree with itself: it was made by another version of Tenfold, "
+            "or damaged on the disk; start it anew from the form."
+        )
     training = open_training(run, "start it anew from the form.", load)
     compute, images, data = training.compute, training.images, training.data
     learner = training.new_learner()
@@ -216,6 +230,18 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
     )
 
 
+def _hindrance(error: BaseException, run: Run) -> WorkerExit | None:
+    """How to leave where the disk or the folder is to blame, not the training; None where it is not."""
+    if not run.folder.exists():
+        return WorkerExit.STOPPED  # deleted: nobody is left to be told
+    if _is_disk_full(error):
+        return WorkerExit.DISK_FULL
+    name = getattr(error, "filename", None)  # none of an open file that can't be written any more
+    ours = name is None or Path(os.fsdecode(name)).is_relative_to(run.folder)
+    forbidden = getattr(error, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return WorkerExit.UNWRITABLE if forbidden and ours else None
+
+
 def _is_disk_full(error: BaseException) -> bool:
     """torch reports a full disk as a RuntimeError, the rest of Python as an OSError."""
     if isinstance(error, checkpoints.DiskFull):
@@ -225,7 +251,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 def _named(error: BaseException, run: Run) -> Failed:
     """The end of a run that no message of ours foresaw; what torch said goes to the log."""
-    with run.log_path.open("a") as log:
+    with contextlib.suppress(OSError), run.log_path.open("a") as log:
         traceback.print_exception(error, file=log)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
         size = run.spec.recipe.batch_size

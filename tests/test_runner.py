@@ -122,7 +122,7 @@ def test_worker_that_keeps_dying_is_given_up_with_a_reason(store, tiny_recipe, f
 
 
 def test_full_disk_pauses_a_run_until_there_is_room(store, tiny_recipe, fake_worker, monkeypatch):
-    free = 0
+    free = 10**6  # for a record, not for a checkpoint
     monkeypatch.setattr(runner_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
     started = fake_worker(f"import os; os._exit({WorkerExit.DISK_FULL})")
     (run,) = queued(store, tiny_recipe, [1])

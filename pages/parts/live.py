@@ -134,7 +134,7 @@ def _verdict(run: Run, state: RunState, history: History) -> None:
     elif state is RunState.FAILED:
         st.error(run.runner_note().get("failure", "The run failed."), icon=":material/error:")
     elif state is RunState.PAUSED:
-        st.warning(run.runner_note().get("waiting") or "Paused.", icon=":material/pause_circle:")
+        st.warning(run.hindrance() or "Paused.", icon=":material/pause_circle:")
 
 
 def _length(run: Run, history: History) -> str:
