@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming explanations play",
+        "errors seeds specs knobs config presets events layers paths locks images machine judge curves coach naming explanations play wording recipe_sharing",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
@@ -26,7 +26,9 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
+    ("pictures", "classify_figures figures overlay packing seed_figures seed_traces"),
+    # What is taken home as a file: from records, data sets and pictures, without torch.
+    ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
         "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
@@ -41,8 +43,9 @@ MAY_IMPORT = {
     "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
     "pictures": {"values", "statistics", "pictures"},
-    "processes": {"values", "statistics", "data", "records", "learning", "processes"},
-    "screen": {"values", "statistics", "data", "records", "pictures", "processes", "screen"},
+    "exports": {"values", "statistics", "data", "records", "pictures", "exports"},
+    "processes": {"values", "statistics", "data", "records", "learning", "exports", "processes"},
+    "screen": {"values", "statistics", "data", "records", "pictures", "exports", "processes", "screen"},
 }
 NEVER = {
     "values": {"torch", "torchvision", "streamlit", "plotly", "pandas", "scipy"},
@@ -51,6 +54,7 @@ NEVER = {
     "records": {"torch", "torchvision", "streamlit", "plotly"},
     "learning": {"streamlit", "plotly", "pandas"},
     "pictures": {"torch", "torchvision", "streamlit", "plotly"},
+    "exports": {"torch", "torchvision", "streamlit", "plotly"},
     "processes": {"streamlit", "plotly"},
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
