@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core import classify_command, sweep_commands
+from core import classify_command, export_command, sweep_commands
 from core.datasets import DATASETS, ImageData, channel_statistics, source
 from core.errors import UserError
 from core.events import Finished
@@ -71,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
     bench.set_defaults(command=bench_command)
 
-    more = [*sweep_commands.add_commands(commands), *classify_command.add_commands(commands)]
+    own = (sweep_commands, classify_command, export_command)
+    more = [parser for module in own for parser in module.add_commands(commands)]
     for command in (data, train, runs, doctor, bench, *more):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser

@@ -84,7 +84,7 @@ def _remarks(named: list[tuple[str, Entry]], verdict: Verdict | None) -> list[st
     if verdict:
         return [
             *verdict.said.remarks,
-            f"A difference matters here from {100 * verdict.threshold:g} points on.",
+            f"The smallest difference that matters to the reader was set to {100 * verdict.threshold:g} points.",
         ]
     prefix = [f"{letter}: " for letter in LETTERS] if len(named) > 1 else [""]
     pairs = zip(prefix, named, strict=False)
@@ -157,16 +157,18 @@ def _seeds(named: list[tuple[str, Entry]]) -> Section:
     chart = Chart(f"Every seed, {on} accuracy", figure, 110 + 60 * len(named), words, caption)
     chosen = columns(entries, short=True)
     rows = table(entries, seeds=True)
-    header, cells = for_people(rows, chosen)
+    header, cells = for_people(
+        [row if row["n"] is not None else {**row, "recipe": "↳"} for row in rows], chosen
+    )
     kinds = ["marked" if row["n"] is not None else "under" for row in rows]
     whole = [TableRow(line, kind) for line, kind in zip(cells, kinds, strict=True)]
     return Section("seeds", "Seed by seed", charts=[chart], tables=[Table("", header, whole)])
 
 
 def _curves(named: list[tuple[str, Entry]]) -> Section:
-    charts = []
+    charts, short = [], [(name[0] if len(named) > 1 else name, entry) for name, entry in named]
     for quantity in ("accuracy", "loss"):
-        arrays = {name: _array(entry.sweep, f"validation_{quantity}") for name, entry in named}
+        arrays = {name: _array(entry.sweep, f"validation_{quantity}") for name, entry in short}
         title = f"Validation {quantity}"
         figure = seed_figures.curve_band(title.lower(), arrays)
         charts.append(Chart(title, figure, 340, f"{title} of every seed over epochs, with mean and band"))

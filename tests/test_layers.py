@@ -31,7 +31,7 @@ LAYERS = (
     ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands taking export_child export_onnx export_command __main__",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -67,6 +67,7 @@ TORCH_FREE_PROCESSES = {
     "launch",
     "preparation",
     "proof",
+    "taking",
 }
 SCREEN_NEVER = {
     "core.train",
@@ -76,6 +77,8 @@ SCREEN_NEVER = {
     "core.device",
     "core.probe",
     "core.prover",
+    "core.export_child",
+    "core.export_onnx",
     "core.decoding_child",
 }
 

@@ -15,6 +15,7 @@ from pages.parts import cache
 from pages.parts.cards import cards
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
+from pages.parts.seeds_report import comparison_report
 from pages.parts.words import escaped
 
 FIGURE_PX = 225
@@ -44,6 +45,7 @@ def comparison(shown: list[Entry]) -> None:
         _different_images(one, other)
     elif not one.revealed:
         _on_validation(one, other)
+        comparison_report(one, other, threshold)
     else:
         _on_test(one, other, threshold, _all_pairs(ready, one))
 
@@ -134,6 +136,7 @@ def _on_test(one: Entry, other: Entry, threshold: float, pairs: Pairs) -> None:
             f"One run each: McNemar's exact test gives p = {p:.3f}. It compares these two trained models, not the "
             "recipes: another seed of either may turn it round."
         )
+    comparison_report(one, other, threshold, found, said)
     _images(one, a, b)
 
 

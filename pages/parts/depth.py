@@ -14,6 +14,7 @@ from pages.parts.live import live
 from pages.parts.proof import proof_panel
 from pages.parts.recipe_form import value_title
 from pages.parts.results import results
+from pages.parts.take_home import take_home
 from pages.parts.words import escaped
 
 LOG_BYTES = 200_000
@@ -25,7 +26,8 @@ def depth(run: Run) -> None:
     views = {
         "Recipe": _recipe,
         "Log": _log,
-        "Results and weights": results,
+        "Results": results,
+        "Take home": take_home,
         "Gradients": gradients,
         "Passport": _passport,
     }
