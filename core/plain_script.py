@@ -134,8 +134,10 @@ def _optimizer(recipe: Recipe) -> str:
     common = f"lr={recipe.learning_rate}, weight_decay={recipe.weight_decay}"
     if recipe.optimizer != "sgd":
         name = {"adam": "Adam", "adamw": "AdamW"}[recipe.optimizer]
-        return f"torch.optim.{name}([p for p in model.parameters() if p.requires_grad], {common})"
-    momentum = f"momentum={recipe.momentum}"
+        learning = "[p for p in model.parameters() if p.requires_grad]"
+        learning = learning if recipe.model == "fast" else "model.parameters()"
+        return f"torch.optim.{name}({learning}, {common}, fused=True)"
+    momentum = f"momentum={recipe.momentum}, fused=True"
     if recipe.nesterov and recipe.momentum > 0:
         momentum += ", nesterov=True"
     if recipe.model == "fast":
