@@ -9,6 +9,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         cancel, pause       markers: a person's wishes
         looks.jsonl         each time that test figures were looked at
         proof.*             whether it can be repeated bit by bit (`core.proof`)
+        exports/            files that were made to be taken home (`core.taking`); may be deleted at any time
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
 """
