@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from core import classify_command, doctor_command, search_command, sweep_commands
+from core import classify_command, doctor_command, export_command, search_command, sweep_commands
 from core.datasets import ImageData, channel_statistics
 from core.errors import UserError
 from core.events import Finished
@@ -63,12 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="under 50 s, with wider error bars")
     bench.set_defaults(command=bench_command)
 
-    more = [
-        *sweep_commands.add_commands(commands),
-        search_command.add_command(commands),
-        *classify_command.add_commands(commands),
-        *doctor_command.add_commands(commands),
-    ]
+    own = (sweep_commands, search_command, classify_command, export_command, doctor_command)
+    more = [parser for module in own for parser in module.add_commands(commands)]
     for command in (data, train, runs, bench, *more):
         command.add_argument("--json", action="store_true", help="one JSON document on standard output")
     return parser

@@ -29,7 +29,7 @@ POLL_SECONDS = 0.5
 WAKE_SECONDS = 10.0
 
 
-def add_command(commands: Any) -> argparse.ArgumentParser:
+def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
     """Add it to the parser; gives its own parser."""
     search = commands.add_parser("search", help="try values of some fields within a budget of minutes")
     add_recipe_options(search)
@@ -52,7 +52,7 @@ def add_command(commands: Any) -> argparse.ArgumentParser:
     search.add_argument("--background", action="store_true", help="don't wait for its end")
     search.add_argument("--stop", metavar="ID", help="stop the search of this id, and nothing else")
     search.set_defaults(command=search_command)
-    return search
+    return [search]
 
 
 def search_command(options: argparse.Namespace) -> terminal.Outcome:

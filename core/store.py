@@ -10,6 +10,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         cancel, pause       markers: a person's wishes
         looks.jsonl         each time that test figures were looked at
         proof.*             whether it can be repeated bit by bit (`core.proof`)
+        exports/            files that were made to be taken home (`core.taking`); may be deleted at any time
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
 """
@@ -384,7 +385,7 @@ class RunStore:
         except (KeyError, TypeError, ValueError, UserError):
             return None
         # Its name tells digest, seed and attempt: a flipped bit in one of them would give it to another seed.
-        return Run(folder, spec) if folder.name == _id_of(spec.digest, spec.seed, spec.attempt) else None
+        return Run(folder, spec) if folder.name == id_of(spec.digest, spec.seed, spec.attempt) else None
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

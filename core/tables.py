@@ -82,6 +82,13 @@ def to_markdown(rows: Sequence[Row], columns: Sequence[Column], caption: str) ->
     return f"{_markdown(caption)}\n\n{table}\n"
 
 
+def for_people(rows: Sequence[Row], columns: Sequence[Column]) -> tuple[list[str], list[list[str]]]:
+    """The titles with their units, and each row's values as people read them: percent and points."""
+    return [_title(column) for column in columns], [
+        [_shown(column, row.get(column.key)) for column in columns] for row in rows
+    ]
+
+
 def _csv_titles(column: Column) -> list[str]:
     unit = "squared fraction" if column.kind == "variance" else "fraction"
     title = harmless(f"{column.title}, {unit}" if column.kind in _UNITS else column.title)

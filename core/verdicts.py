@@ -65,6 +65,22 @@ def judge(
     return Judgement(found.verdict, stats.sentence(found, *names, threshold), final, remarks)
 
 
+def on_validation(a: np.ndarray, b: np.ndarray) -> str:
+    """What may be said before test is revealed; each seed may hold out other images, so only the interval
+    over seeds exists.
+
+    Args:
+        a, b: (n_seeds,) validation accuracies of A and of B, fractions.
+    """
+    difference = float(a.mean() - b.mean())
+    leader, sign = ("A", 1) if difference >= 0 else ("B", -1)
+    words = f"On validation, which is for choosing, {leader} leads by {100 * abs(difference):.2f} points"
+    if min(len(a), len(b)) > 1:
+        low, high = sorted(sign * 100 * end for end in stats.welch_interval(a, b))
+        words += f" (95 % interval over seeds, Welch: {low:.2f} to {high:.2f})"
+    return f"{words}."
+
+
 def raised_ps(found: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
     """Welch's p of several comparisons after Holm; those of a single seed have none (NaN) and are left out."""
     known = {pair: p for pair, p in found.items() if not np.isnan(p)}

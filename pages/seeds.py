@@ -20,6 +20,7 @@ from pages.parts.recipe_form import FIRST_PRESET
 from pages.parts.reveal import is_revealed, reveal_panel
 from pages.parts.seed_pictures import curves, heat_maps, robust, strip
 from pages.parts.seed_table import entries, seed_table
+from pages.parts.seeds_report import sweep_report
 from pages.parts.sweep_control import sweep_controls
 from pages.parts.sweep_form import sweep_form
 
@@ -144,6 +145,7 @@ def _overview(rows: list[Entry], pending: int) -> None:
 def _robustness(entry: Entry) -> None:
     robust(entry)
     heat_maps(entry)
+    sweep_report(entry)
 
 
 def _one(rows: list[Entry], key: str, draw: Callable[[Entry], None]) -> None:

@@ -14,6 +14,7 @@ from pages.parts.pickers import ready_or_prepare
 from pages.parts.probing import wait_for_probe
 from pages.parts.queue import queue
 from pages.parts.recipe_form import recipe_form
+from pages.parts.recipe_import import forget_link, recipe_upload, take_link
 from pages.parts.sweep_form import sweep_form
 from pages.parts.words import duration, percent
 
@@ -22,11 +23,15 @@ def main() -> None:
     frame("Train", "Choose a recipe, start it, and watch it learn. It goes on if you close this page.")
     form, view = wrapping_columns([2, 3], "train", gap="large")
     with form, sentences():
+        take_link()
         recipe, seed = recipe_form()
+        forget_link(recipe, seed)
         if fingerprint := ready_or_prepare(recipe.dataset, recipe.image_size):
             _start_panel(recipe, seed, fingerprint)
             with st.expander("Repeat over seeds", icon=":material/casino:"):
                 sweep_form([recipe], "train")
+            with st.expander("A recipe from a file", icon=":material/upload_file:"):
+                recipe_upload()
             with st.expander("The network, layer by layer", icon=":material/layers:"):
                 data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
                 network_table(recipe, len(data.classes))

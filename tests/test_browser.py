@@ -40,8 +40,9 @@ def test_first_model_is_trained_and_found_again(page, address, store: RunStore):
     assert run.state() is RunState.FINISHED
     assert run.history().end.validation_accuracy >= 0.8
     page.get_by_role("link", name="Runs").click()
-    page.get_by_role("tab", name="Results and weights").click()
+    page.get_by_role("tab", name="Results").click()
     page.get_by_test_id("stMetricValue").get_by_text("covered").wait_for()
+    page.get_by_role("tab", name="Take home").click()
     with page.expect_download() as download:
         page.get_by_text("Download the weights").click()
     assert Path(download.value.path()).read_bytes() == (run.folder / "weights.pt").read_bytes()

@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings search_space",
+        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings search_space wording recipe_sharing",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
@@ -26,10 +26,12 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain features gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures judge_figures overlay seed_figures seed_traces search_figures"),
+    ("pictures", "classify_figures figures judge_figures overlay packing seed_figures seed_traces search_figures"),
+    # What is taken home as a file: from records, data sets and pictures, without torch.
+    ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command __main__ doctor_command",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor_command",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -41,8 +43,9 @@ MAY_IMPORT = {
     "records": {"values", "statistics", "records"},
     "learning": {"values", "data", "learning"},
     "pictures": {"values", "statistics", "pictures"},
-    "processes": {"values", "statistics", "data", "records", "learning", "processes"},
-    "screen": {"values", "statistics", "data", "records", "pictures", "processes", "screen"},
+    "exports": {"values", "statistics", "data", "records", "pictures", "exports"},
+    "processes": {"values", "statistics", "data", "records", "learning", "exports", "processes"},
+    "screen": {"values", "statistics", "data", "records", "pictures", "exports", "processes", "screen"},
 }
 NEVER = {
     "values": {"torch", "torchvision", "streamlit", "plotly", "pandas", "scipy"},
@@ -51,6 +54,7 @@ NEVER = {
     "records": {"torch", "torchvision", "streamlit", "plotly"},
     "learning": {"streamlit", "plotly", "pandas"},
     "pictures": {"torch", "torchvision", "streamlit", "plotly"},
+    "exports": {"torch", "torchvision", "streamlit", "plotly"},
     "processes": {"streamlit", "plotly"},
     "screen": {"torch", "torchvision", "subprocess", "multiprocessing"},
 }
@@ -66,6 +70,7 @@ TORCH_FREE_PROCESSES = {
     "search",
     "searches",
     "searcher",
+    "taking",
 }
 SCREEN_NEVER = {
     "core.train",
@@ -77,6 +82,8 @@ SCREEN_NEVER = {
     "core.prover",
     "core.search",
     "core.searcher",
+    "core.export_child",
+    "core.export_onnx",
     "core.decoding_child",
 }
 

@@ -182,7 +182,7 @@ def test_estimate_is_shown_before_start(app, store):
 
 def test_test_accuracy_is_covered_until_it_is_revealed_and_looks_are_counted(app, finished_run):
     accuracy = f"{finished_run.history().end.test_accuracy:.1%}"
-    app.session_state["runs.tab"] = "Results and weights"
+    app.session_state["runs.tab"] = "Results"
     visit(app, "pages/runs.py")
     shown = [metric.value for metric in app.metric]
     assert "covered" in shown and list(app.dataframe[0].value["test"]) == ["covered"]
@@ -195,7 +195,7 @@ def test_test_accuracy_is_covered_until_it_is_revealed_and_looks_are_counted(app
 
 
 def test_weights_are_offered_with_the_code_that_loads_them(app, finished_run):
-    app.session_state["runs.tab"] = "Results and weights"
+    app.session_state["runs.tab"] = "Take home"
     visit(app, "pages/runs.py")
     assert any("weights_only=True" in block.value for block in app.code)
     assert app.get("download_button")
@@ -203,7 +203,7 @@ def test_weights_are_offered_with_the_code_that_loads_them(app, finished_run):
 
 def test_missing_weights_are_said_in_a_sentence(app, finished_run):
     (finished_run.folder / "weights.pt").unlink()
-    app.session_state["runs.tab"] = "Results and weights"
+    app.session_state["runs.tab"] = "Take home"
     visit(app, "pages/runs.py")
     assert "gone" in text(app)
 
@@ -213,9 +213,11 @@ def test_damaged_weights_are_not_given_away(app, finished_run):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    app.session_state["runs.tab"] = "Results and weights"
+    app.session_state["runs.tab"] = "Take home"
     visit(app, "pages/runs.py")
-    assert "damaged" in text(app) and not app.code
+    assert "weights of this run are damaged" in text(app)
+    assert not any("weights_only=True" in block.value for block in app.code)
+    assert not any("weights" in button.proto.label for button in app.get("download_button"))
 
 
 def test_gradients_of_each_layer_are_drawn(app, finished_run):

@@ -10,11 +10,12 @@ from core import seed_figures, stats
 from core.seed_table import Entry, accuracies
 from core.stats import Comparison, Verdict
 from core.study import Study
-from core.verdicts import judge, raised_ps
+from core.verdicts import judge, on_validation, raised_ps
 from pages.parts import cache
 from pages.parts.cards import cards
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
+from pages.parts.seeds_report import comparison_report
 from pages.parts.words import escaped
 
 FIGURE_PX = 225
@@ -44,6 +45,7 @@ def comparison(shown: list[Entry]) -> None:
         _different_images(one, other)
     elif not one.revealed:
         _on_validation(one, other)
+        comparison_report(one, other, threshold)
     else:
         _on_test(one, other, threshold, _all_pairs(ready, one))
 
@@ -134,6 +136,7 @@ def _on_test(one: Entry, other: Entry, threshold: float, pairs: Pairs) -> None:
             f"One run each: McNemar's exact test gives p = {p:.3f}. It compares these two trained models, not the "
             "recipes: another seed of either may turn it round."
         )
+    comparison_report(one, other, threshold, found, said)
     _images(one, a, b)
 
 
@@ -187,16 +190,10 @@ def _p(value: float) -> str:
 
 def _on_validation(one: Entry, other: Entry) -> None:
     """For choosing: each seed may hold out other images, so only the interval over seeds exists."""
-    a, b = accuracies(one), accuracies(other)
-    difference = float(a.mean() - b.mean())
-    leader, sign = ("A", 1) if difference >= 0 else ("B", -1)
-    words = f"On validation, which is for choosing, {leader} leads by {100 * abs(difference):.2f} points"
-    if min(len(a), len(b)) > 1:
-        low, high = sorted(sign * 100 * end for end in stats.welch_interval(a, b))
-        words += f" (95 % interval over seeds, Welch: {low:.2f} to {high:.2f})"
+    words = on_validation(accuracies(one), accuracies(other))
     st.info(
         escaped(
-            f"{words}. The verdict, and the images behind it, come with the test figures: reveal them above."
+            f"{words} The verdict, and the images behind it, come with the test figures: reveal them above."
         ),
         icon=":material/visibility_off:",
     )

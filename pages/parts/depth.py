@@ -20,6 +20,7 @@ from pages.parts.mistakes import mistakes
 from pages.parts.proof import proof_panel
 from pages.parts.recipe_form import value_title
 from pages.parts.results import results
+from pages.parts.take_home import take_home
 from pages.parts.words import escaped
 
 LOG_BYTES = 200_000
@@ -31,12 +32,13 @@ def depth(run: Run) -> None:
     views = {
         "Recipe": _recipe,
         "Log": _log,
-        "Results and weights": results,
+        "Results": results,
         "Confusion": confusion,
         "Classes": class_table,
         "Mistakes": mistakes,
         "Calibration": calibration,
         "Filters": filters,
+        "Take home": take_home,
         "Gradients": gradients,
         "Passport": _passport,
     }

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from core import preparation
-from core.datasets import DATASETS, folder_place, source
+from core.datasets import DATASETS, source
 from core.datasets.offered import offered
+from core.wording import dataset_title as dataset_title  # pages know it from here
 from pages.parts.frame import sentences
 from pages.parts.pace import ticking
 from pages.parts.words import escaped
@@ -17,12 +18,6 @@ def dataset_names() -> list[str]:
     """What may be chosen: the built-in sets, and folders that this machine offers; looked up every few seconds."""
     built_in = [name for name in DATASETS if name != "folder"]
     return built_in + [f"folder:{path}" for path in offered()]
-
-
-def dataset_title(name: str) -> str:
-    """A folder by its own name: its whole path is nobody's business in a class."""
-    place = folder_place(name)
-    return DATASETS[name].title if place is None else f"Folder: {place.name}"
 
 
 def fingerprint(dataset: str, image_size: int) -> str | None:

@@ -4,44 +4,45 @@ The values live in `st.session_state["draft"]`, not in the widgets: a widget tha
 whose page is left, forgets what it showed.
 """
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.config import KINDS, KNOBS, Recipe, applying_fields, differences
+from core.datasets import folder_place
+from core.errors import UserError
 from core.knobs import GROUPS
-from core.models import MODELS
 from core.presets import PRESETS
-from pages.parts.pickers import dataset_names, dataset_title
+from core.wording import value_title
+from pages.parts.pickers import dataset_names
 from pages.parts.words import escaped
 
 FIRST_PRESET = "quick"
-
-_TITLES = {
-    "normalisation": {"dataset": "the data set's own", "half": "0.5 and 0.5", "none": "none"},
-    "model": {name: spec.title for name, spec in MODELS.items()},
-    "activation": {"relu": "ReLU", "gelu": "GELU"},
-    "optimizer": {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"},
-    "schedule": {
-        "constant": "constant",
-        "plateau": "lower on a plateau",
-        "linear": "linear warm-up and decay",
-        "one-cycle": "one cycle",
-    },
-    "keep": {"last": "of the last epoch", "best": "of the best epoch"},
-}
+FIRST_SEED = 42
 
 
-def value_title(name: str, value: Any) -> str:
-    """A value of a field as people write it: "ReLU", "0.003", "1,024 images"."""
-    if name == "dataset":
-        return dataset_title(value)
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, str):
-        return _TITLES.get(name, {}).get(value, value)
-    unit = KNOBS[name].unit
-    return f"{value:,.6g}{' ' if len(unit) > 1 else ''}{unit}"
+def take_recipe(recipe: Recipe, seed: int | None) -> None:
+    """Fill the form with a recipe that came from elsewhere; before its widgets are drawn.
+
+    Raises:
+        UserError: it names a folder of images that is not offered here.
+    """
+    place = folder_place(recipe.dataset)
+    if place is not None:
+        alike = [
+            name for name in dataset_names() if name.startswith("folder:") and Path(name).name == place.name
+        ]
+        if not alike:
+            raise UserError(
+                f"This recipe trains on a folder called {place.name[:80]!r}, and none of this name is offered here: "
+                "put it into the data folder, or open it once with `python -m core data --dataset folder:PATH`."
+            )
+        recipe = replace(recipe, dataset=alike[0])
+    st.session_state["draft"] = recipe.to_dict()
+    if seed is not None:
+        st.session_state["seed"] = seed
 
 
 def recipe_form() -> tuple[Recipe, int]:
@@ -87,11 +88,11 @@ def _take_preset() -> None:
 
 
 def _seed() -> int:
+    st.session_state.setdefault("seed", FIRST_SEED)
     return st.number_input(
         "Seed",
         min_value=0,
         max_value=2**31 - 1,
-        value=42,
         key="seed",
         persist_state="session",
         help="Where all chance starts: initial weights, order of images, augmentation, validation split. "

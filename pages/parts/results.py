@@ -1,6 +1,4 @@
-"""Where a run ended: validation, test behind a button, and the weights to take home."""
-
-import hashlib
+"""Where a run ended: validation, and test behind a button."""
 
 import streamlit as st
 
@@ -8,7 +6,6 @@ from core import judge
 from core.class_report import share_interval
 from core.errors import UserError
 from core.events import Finished
-from core.models import MODELS
 from core.predictions import read_predictions
 from core.settings import read_settings, write_settings
 from core.store import Run
@@ -24,10 +21,10 @@ _HELP = {
 
 
 def results(run: Run) -> None:
-    """Validation, test behind a button, and the weights to take home."""
+    """Validation, and test behind a button."""
     end = cache.history(run.id).end
     if not isinstance(end, Finished):
-        st.caption("There are results and weights when the run has finished.")
+        st.caption("There are results when the run has finished.")
         return
     shown = is_shown(run)
     left, right = wrapping_columns(2, "results")
@@ -39,7 +36,6 @@ def results(run: Run) -> None:
         else:
             st.metric("Test accuracy", "covered", help=_HELP["test"])
         reveal_run(run)
-    _weights(run)
     _settings()
 
 
@@ -79,28 +75,3 @@ def _settings() -> None:
 def _set_cover() -> None:
     with told():
         write_settings(cache.store().folder, cover_test=st.session_state["settings.cover_test"])
-
-
-def _weights(run: Run) -> None:
-    path = run.folder / "weights.pt"
-    recipe, history = run.spec.recipe, cache.history(run.id)
-    name = f"{recipe.model}-seed{run.spec.seed}.pt"
-    try:
-        content = path.read_bytes()
-    except OSError:
-        st.warning("The weights of this run are gone from its folder: train it again.")
-        return
-    if hashlib.sha256(content).hexdigest() != history.end.sha256.get("weights.pt"):
-        st.error("The weights of this run are damaged on the disk: train it again.", icon=":material/error:")
-        return
-    st.download_button(
-        f"Download the weights ({len(content) / 1e6:.1f} MB)",
-        content,
-        file_name=name,
-        icon=":material/download:",
-        on_click="ignore",
-    )
-    if history.started:
-        st.caption("They load with plain PyTorch, in this project's folder:")
-        classes = len(history.started.classes)
-        st.code(MODELS[recipe.model].loading_code(recipe, classes, name), language="python")
