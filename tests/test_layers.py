@@ -26,7 +26,10 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain features gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures judge_figures overlay packing seed_figures seed_traces search_figures"),
+    (
+        "pictures",
+        "classify_figures figures judge_figures overlay packing seed_figures seed_traces search_figures",
+    ),
     # What is taken home as a file: from records, data sets and pictures, without torch.
     ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
