@@ -20,13 +20,13 @@ LAYERS = (
     ("statistics", "stats robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions study seed_table tables verdicts",
+        "history store labels trash run_filter side_by_side estimate index index_file sweep forecast predictions study seed_table tables verdicts",
     ),
     (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures overlay seed_figures seed_traces"),
+    ("pictures", "classify_figures figures overlay seed_figures seed_traces side_figures"),
     (
         "processes",
         "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
