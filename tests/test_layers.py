@@ -26,7 +26,7 @@ LAYERS = (
         "learning",
         "allocator augment averaging checkpoints compiling device evaluate explain gradients optim receptive train",
     ),
-    ("pictures", "classify_figures figures overlay seed_figures seed_traces side_figures"),
+    ("pictures", "classify_figures figures overlay seed_figures seed_traces side_figures field_figures"),
     (
         "processes",
         "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours terminal sweep_commands __main__",
