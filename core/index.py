@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,28 @@ from core.errors import UserError
 from core.events import Failed, Finished
 from core.history import read_history
 from core.index_file import IndexFile
+from core.labels import Labels, labels_of, read_labels
 from core.store import FORMAT, RECIPES_KEPT, Run, RunSpec, RunState, RunStore, recipe_of
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 1
+VERSION = 1000 * FORMAT + 2
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 SETTLING_SECONDS = 2.0
 """A file that changed this lately may change again within one tick of the file system's clock, which
 may be as long, and look the same: it is read anew."""
 
-_FILES = ("run.json", "events.jsonl", "looks.jsonl")
+_FILES = ("run.json", "events.jsonl", "looks.jsonl", "labels.json")
 
 _CHANGING = (0, 0, 0)
-"""In place of the stamp of looks that are to be counted anew."""
+"""In place of the stamp of looks that are to be counted, or of labels to be read, anew."""
 
 Stamp = tuple[int, int, int] | None
 """Inode, change time in nanoseconds and size of a file; None for no file. A change of content sets the
 change time even where somebody sets the time of modification back."""
+
+Stamps = tuple[Stamp, Stamp, Stamp, Stamp]
+"""Of `_FILES`."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,10 @@ class Row:
     device_name: str | None
     reason: str | None
     message: str | None
+    labels: Labels
 
 
-_FIGURES = [field.name for field in fields(Row) if field.name != "run"]
+_FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "labels")]
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class _Entry:
     An entry that is not `over` keeps its figures, yet its state hangs on locks and markers too.
     """
 
-    stamps: tuple[Stamp, Stamp, Stamp]
+    stamps: Stamps
     over: bool
     row: Row
 
@@ -84,7 +89,7 @@ class RunIndex:
         self._store = store
         self._file = IndexFile(store.folder / INDEX_NAME, VERSION)
         self._known: dict[str, _Entry] | None = None
-        self._saved: dict[str, tuple[Stamp, Stamp, Stamp]] = {}
+        self._saved: dict[str, Stamps] = {}
 
     def rows(self) -> list[Row]:
         """Every readable run, newest first, as `RunStore.runs` lists them."""
@@ -131,17 +136,19 @@ class RunIndex:
             return True
         return _packed(run_id, fresh) == _packed(run_id, known)
 
-    def _entry(self, run_id: str, stamps: tuple[Stamp, Stamp, Stamp], known: _Entry | None) -> _Entry | None:
+    def _entry(self, run_id: str, stamps: Stamps, known: _Entry | None) -> _Entry | None:
         """What is known, as far as it still holds; None for a run that can't be read."""
         if known is None or known.stamps[:2] != stamps[:2]:
             return _read(self._store, run_id, stamps)
         row = known.row
-        if known.stamps != stamps:
+        if known.stamps[2] != stamps[2]:
             row = replace(row, looks=row.run.looks())
+        if known.stamps[3] != stamps[3]:
+            row = replace(row, labels=read_labels(row.run.folder))
         if not known.over:
             state = row.run.state()
             row = row if state is row.state else replace(row, state=state)
-        return known if row is known.row else _Entry(stamps, known.over, row)
+        return known if row is known.row and known.stamps == stamps else _Entry(stamps, known.over, row)
 
     def _load(self) -> None:
         self._known = {}
@@ -167,13 +174,13 @@ class RunIndex:
             self._saved = {run_id: entry.stamps for run_id, entry in self._known.items()}
 
 
-def _stamps(folder: Path, run_id: str) -> tuple[Stamp, Stamp, Stamp]:
+def _stamps(folder: Path, run_id: str) -> Stamps:
     return tuple(_stamp(f"{folder}/{run_id}/{name}") for name in _FILES)
 
 
 def _stamp(path: str) -> Stamp:
     try:
-        status = os.stat(path)  # noqa: PTH116  (three times a run at each call: a Path would double it)
+        status = os.stat(path)  # noqa: PTH116  (four times a run at each call: a Path would double it)
     except OSError:
         return None
     return status.st_ino, status.st_ctime_ns, status.st_size
@@ -182,15 +189,17 @@ def _stamp(path: str) -> Stamp:
 def _believed(entry: _Entry, latest: int) -> _Entry | None:
     """An entry as far as it may be believed at the next call; None where the run has just changed.
 
-    Looks alone are counted anew: with `python -m core runs --json` all runs are looked at at once.
+    Looks and labels alone are read anew: with `python -m core runs --json` all runs are looked at at once,
+    and as many may be starred or archived.
     """
-    run, events, looks = entry.stamps
+    run, events, *others = entry.stamps
     if run is None or run[1] >= latest or (events and events[1] >= latest):
         return None
-    return replace(entry, stamps=(run, events, _CHANGING)) if looks and looks[1] >= latest else entry
+    settled = tuple(_CHANGING if stamp and stamp[1] >= latest else stamp for stamp in others)
+    return entry if settled == tuple(others) else replace(entry, stamps=(run, events, *settled))
 
 
-def _read(store: RunStore, run_id: str, stamps: tuple[Stamp, Stamp, Stamp]) -> _Entry | None:
+def _read(store: RunStore, run_id: str, stamps: Stamps) -> _Entry | None:
     """From the run itself. The stamps are older than what is read: a change in between shows next time."""
     try:
         run = store.get(run_id)
@@ -213,6 +222,7 @@ def _read(store: RunStore, run_id: str, stamps: tuple[Stamp, Stamp, Stamp]) -> _
         device_name=history.started and history.started.passport.get("device_name"),
         reason=failed and failed.reason,
         message=failed and failed.message,
+        labels=read_labels(run.folder),
     )
     return _Entry(stamps, over, row)
 
@@ -222,14 +232,15 @@ def _packed(run_id: str, entry: _Entry) -> tuple[str, str, str]:
     spec, row = entry.row.run.spec, entry.row
     about = (spec.seed, spec.digest, spec.data_fingerprint, spec.attempt, spec.created)
     figures = [getattr(row, name) for name in _FIGURES]
-    return run_id, _recipe_text(spec.recipe), json.dumps([entry.stamps, entry.over, about, figures])
+    parts = [entry.stamps, entry.over, about, figures, asdict(row.labels)]
+    return run_id, _recipe_text(spec.recipe), json.dumps(parts)
 
 
 def _unpacked(folder: Path, recipe: str, text: str) -> _Entry:
-    (run_stamp, events_stamp, looks_stamp), over, about, (state, *figures) = json.loads(text)
-    stamps = (tuple(run_stamp), events_stamp and tuple(events_stamp), looks_stamp and tuple(looks_stamp))
+    (run_stamp, *more), over, about, (state, *figures), labels = json.loads(text)
+    stamps = (tuple(run_stamp), *(stamp and tuple(stamp) for stamp in more))
     run = Run(folder, RunSpec(recipe_of(recipe), *about))
-    return _Entry(stamps, over, Row(run, RunState(state), *figures))
+    return _Entry(stamps, over, Row(run, RunState(state), *figures, labels_of(labels)))
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

@@ -22,7 +22,8 @@ class FileLock:
     def acquire(self, patience_seconds: float = 1.0) -> bool:
         """Take the lock; False if somebody else kept it all the while.
 
-        Needs some patience even where nobody trains: `is_held` touches the lock for microseconds.
+        Needs some patience even where nobody trains: `is_held` touches the lock for microseconds. False
+        too where the file was moved away meanwhile, with a run that was deleted: its lock guards nothing here.
         """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         deadline = time.monotonic() + patience_seconds
@@ -35,6 +36,9 @@ class FileLock:
                     return False
                 time.sleep(0.02)
             else:
+                if not _is_at(descriptor, self.path):
+                    os.close(descriptor)
+                    return False
                 self._descriptor = descriptor
                 _sign(descriptor)
                 return True
@@ -43,6 +47,14 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one of this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sign(descriptor: int) -> None:

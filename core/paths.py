@@ -54,7 +54,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is no file, or no such object in it."""
     try:
         value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # brackets within brackets, ten thousand deep
         return None
     return value if isinstance(value, dict) else None
 

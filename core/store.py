@@ -11,12 +11,15 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         looks.jsonl         each time that test figures were looked at
         proof.*             whether it can be repeated bit by bit (`core.proof`)
         exports/            files that were made to be taken home (`core.taking`); may be deleted at any time
+        labels.json         star, tags, note (`core.labels`); the dashboard writes
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
+runs/.trash/ID              a run that was deleted, until the trash is emptied (`core.trash`)
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
 """
 
 import contextlib
 import enum
+import errno
 import functools
 import hashlib
 import json
@@ -42,6 +45,11 @@ FORMAT = 1
 """Of the run folder; a folder with a higher one comes from a newer Tenfold and is left alone."""
 
 QUEUE = ".queue"
+
+MOST_MISSING = 16
+"""So many attempts in a row may have been deleted before those after them are overlooked."""
+
+CREATE_TRIES = 20
 
 RECIPES_KEPT = 16_384
 """So many different recipes are kept parsed; checking one takes about as long as reading its file."""
@@ -227,12 +235,12 @@ class RunStore:
 
     def runs(self) -> list[Run]:
         """Every readable run, newest first; damaged folders are left out (`damaged` lists them)."""
-        found = [self._read(path) for path in self._folders()]
+        found = [self.read(path) for path in self._folders()]
         return sorted((run for run in found if run), key=lambda run: run.spec.created, reverse=True)
 
     def damaged(self) -> list[Path]:
         """Run folders whose run.json can't be read here: cut, or written by a newer Tenfold."""
-        return [path for path in self._folders() if self._read(path) is None]
+        return [path for path in self._folders() if self.read(path) is None]
 
     def get(self, run_id: str) -> Run:
         """The run of this id.
@@ -240,7 +248,7 @@ class RunStore:
         Raises:
             UserError: no id at all, or no such run.
         """
-        run = self._read(self.folder / run_id) if _ID.fullmatch(run_id) else None
+        run = self.read(self.folder / run_id) if _ID.fullmatch(run_id) else None
         if run is None:
             raise UserError(self._why_not(run_id))
         return run
@@ -298,7 +306,7 @@ class RunStore:
             record = _signature(self.folder / name / "run.json")
             before, run = known.get(name, (None, None))
             if record is None or record != before:
-                run = self._read(self.folder / name) if _ID.fullmatch(name) else None
+                run = self.read(self.folder / name) if _ID.fullmatch(name) else None
             if run:
                 runs.append(run)
                 if record:
@@ -309,7 +317,7 @@ class RunStore:
 
     def find(self, digest: str, seed: int) -> Run | None:
         """The run that answers for this recipe and seed: finished, diverged, or on its way."""
-        states = [(run, run.state()) for run in self._attempts(digest, seed) if run]
+        states = [(run, run.state()) for _, run in self._attempts(digest, seed) if run]
         on_its_way = [run for run, state in states if state.active]
         conclusive = [run for run, state in states if state.conclusive]
         return next(iter(reversed(on_its_way or conclusive)), None)
@@ -329,41 +337,58 @@ class RunStore:
         """
         digest = recipe.digest(data_fingerprint)
         attempts = list(self._attempts(digest, seed))
+        newest = attempts[-1][0] if attempts else 0
         answer = self.find(digest, seed)
         if answer and not (again and answer.state().conclusive):
             return answer, False
-        for run in reversed(attempts):
+        for _, run in reversed(attempts):
             if run and not run.state().ended:  # stopped, paused or interrupted
                 return run, False
-        spec = RunSpec(recipe, seed, digest, data_fingerprint, len(attempts) + 1, time.time())
+        spec = RunSpec(recipe, seed, digest, data_fingerprint, newest + 1, time.time())
         return self._create(spec)
 
     def _create(self, spec: RunSpec) -> tuple[Run, bool]:
         """Make the folder appear whole, by rename: of several callers exactly one makes it."""
         target = self.folder / id_of(spec.digest, spec.seed, spec.attempt)
+        for _ in range(CREATE_TRIES):
+            try:
+                self._make(target, spec)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise UserError(
+                        f"A run can't be made in {self.folder} ({error.strerror}): "
+                        "make room there, or set TENFOLD_RUNS to a folder that you may write to."
+                    ) from error
+                if run := self.read(target):
+                    return run, False
+                continue  # somebody deleted in this very moment what was in the way
+            return Run(target, spec), True
+        raise UserError("Somebody else starts and deletes the same run just now: try again in a moment.")
+
+    def _make(self, target: Path, spec: RunSpec) -> None:
         temporary = self.folder / f".new-{secrets.token_hex(8)}"
         try:
             temporary.mkdir(parents=True)
             write_json(temporary / "run.json", {"format": FORMAT, **asdict(spec)})
             temporary.rename(target)  # refused if the folder is there
             sync_folder(self.folder)
-        except OSError as error:
+        except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
-            if target.exists():
-                return self.get(target.name), False
-            raise UserError(
-                f"A run can't be made in {self.folder} ({error.strerror}): "
-                "make room there, or set TENFOLD_RUNS to a folder that you may write to."
-            ) from error
-        return Run(target, spec), True
+            raise
 
-    def _attempts(self, digest: str, seed: int) -> Iterator[Run | None]:
-        """Every attempt of a recipe and seed in order; None for a damaged folder."""
+    def _attempts(self, digest: str, seed: int) -> Iterator[tuple[int, Run | None]]:
+        """Every attempt of a recipe and seed with its number, in order; None for a damaged folder.
+
+        Some may have been deleted among those that are left.
+        """
+        missing = 0
         for attempt in count(1):
             folder = self.folder / id_of(digest, seed, attempt)
-            if not folder.exists():
+            if folder.exists():
+                missing = 0
+                yield attempt, self.read(folder)
+            elif (missing := missing + 1) > MOST_MISSING:
                 return
-            yield self._read(folder)
 
     def ids(self) -> list[str]:
         """The names of all run folders, readable or not, in no order."""
@@ -376,7 +401,8 @@ class RunStore:
     def _folders(self) -> list[Path]:
         return [self.folder / name for name in self.ids()]
 
-    def _read(self, folder: Path) -> Run | None:
+    def read(self, folder: Path) -> Run | None:
+        """The run in a folder; None where its record is damaged or of a newer Tenfold."""
         values = read_json(folder / "run.json")
         if not values or values.pop("format", None) != FORMAT:
             return None

@@ -1,36 +1,48 @@
-"""All runs in a table; one of them in depth."""
+"""All runs in a table; one of them in depth, or several side by side."""
 
-import functools
-
-import pandas as pd
 import streamlit as st
 
-from core.config import in_words
 from core.index import Row
-from core.store import RECIPES_KEPT
+from core.run_filter import choices
 from pages.parts import cache
 from pages.parts.depth import depth
+from pages.parts.fields import field_figures
 from pages.parts.frame import frame, sentences
-from pages.parts.pickers import dataset_title
-from pages.parts.words import ago, duration, percent
-
-TABLE_ROWS = 8
-
-_words = functools.lru_cache(maxsize=RECIPES_KEPT)(in_words)
+from pages.parts.label_bar import label_bar, written_on
+from pages.parts.runs_table import filtered, mark, marked_rows
+from pages.parts.side_by_side import side_by_side
+from pages.parts.trash_panel import deleted_banner, trash_panel
 
 
 def main() -> None:
-    frame("Runs", "Every training so far. Choose one to see its curves, its log and its weights.")
+    frame("Runs", "Every training so far. Mark one to see it in depth, two or more to lay them side by side.")
     rows = cache.rows()
     _unreadable(len(cache.store().ids()) - len(rows))
-    if not rows:
+    deleted_banner()
+    if rows:
+        _runs(rows)
+    else:
         st.info("There are no runs yet: start one on the Train page.", icon=":material/list_alt:")
         st.page_link("pages/train.py", label="Train a first model", icon=":material/school:")
-        return
-    _table(rows)
+    trash_panel()
+
+
+def _runs(rows: list[Row]) -> None:
+    _follow_link()
+    shown = filtered(rows)
+    marked = []
+    if shown:
+        marked = marked_rows(shown)
+        if marked:
+            label_bar(marked, choices(rows).tags)
+        field_figures(shown)
+    else:
+        st.info("No run matches. Take a word or a filter away.", icon=":material/filter_list_off:")
     with sentences():
-        wanted = st.session_state.get("runs.chosen") or st.query_params.get("run") or rows[0].run.id
-        depth(cache.store().get(wanted))
+        if len(marked) > 1:
+            side_by_side(marked)
+        else:
+            _one(rows, shown, marked)
 
 
 def _unreadable(number: int) -> None:
@@ -43,65 +55,25 @@ def _unreadable(number: int) -> None:
         )
 
 
-def _table(rows: list[Row]) -> None:
-    """All runs, newest first."""
-    revealed = set(st.session_state.get("revealed", []))
-    table = pd.DataFrame([_row(row, row.run.id in revealed) for row in rows])
-    key = f"runs-{rows[0].run.id}-{len(rows)}"  # a new run moves the rows: then none is marked
-    columns = {
-        "seed": st.column_config.NumberColumn(format="%d", help="Where all chance of the run starts."),
-        "validation": st.column_config.NumberColumn(
-            "validation accuracy", format="percent", help="On images held out from training; for choosing."
-        ),
-        "test": st.column_config.TextColumn(
-            "test accuracy",
-            help="Covered until you reveal it below: who looks at test while choosing has no test left.",
-        ),
-        "looks": st.column_config.NumberColumn("test looked at", help="How often anybody revealed it."),
-        "time": st.column_config.TextColumn("training time"),
-    }
-    height = 38 + 35 * min(len(rows), TABLE_ROWS)
-    st.session_state["runs.shown"] = [row.run.id for row in rows]
-    st.dataframe(
-        table,
-        hide_index=True,
-        height=height,
-        column_config=columns,
-        on_select=_choose,
-        selection_mode="single-row",
-        key=key,
-        alt="Table of all runs, newest first",
-    )
-    st.session_state["runs.key"] = key
+def _follow_link() -> None:
+    """A run that a link names is marked, once: from then on it is as if somebody had marked it."""
+    asked = st.query_params.get("run")
+    if asked != st.session_state.get("runs.asked"):
+        st.session_state["runs.asked"] = asked
+        if asked:
+            mark([asked])
 
 
-def _choose() -> None:
-    """Remember the run whose row was marked: a row's number belongs to another run soon."""
-    rows = st.session_state[st.session_state["runs.key"]].selection.rows
-    st.session_state["runs.chosen"] = st.session_state["runs.shown"][rows[0]] if rows else None
-
-
-def _row(row: Row, revealed: bool) -> dict[str, object]:
-    spec = row.run.spec
-    again = f", attempt {spec.attempt}" if spec.attempt > 1 else ""
-    return {
-        "state": str(row.state),
-        "validation": row.validation_accuracy,
-        "recipe": _words(spec.recipe) + again,
-        "data set": dataset_title(spec.recipe.dataset),
-        "seed": spec.seed,
-        "test": _test_text(row, revealed),
-        "looks": row.looks,
-        "time": duration(row.train_seconds) if row.epochs else "",
-        "started": ago(spec.created),
-    }
-
-
-def _test_text(row: Row, revealed: bool) -> str:
-    """Covered, unless this session revealed it."""
-    if row.test_accuracy is None:
-        return ""
-    return percent(row.test_accuracy) if revealed else "covered"
+def _one(rows: list[Row], shown: list[Row], marked: list[Row]) -> None:
+    """The run that is marked, else the one of the link, else the newest of the table."""
+    if not marked and not shown and not st.query_params.get("run"):
+        return
+    wanted = marked[0].run.id if marked else st.query_params.get("run") or shown[0].run.id
+    run = cache.store().get(wanted)
+    for row in rows:
+        if row.run.id == run.id:
+            written_on(row.labels)
+    depth(run)
 
 
 main()

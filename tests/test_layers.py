@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs",
+        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs labels trash run_filter side_by_side",
     ),
     (
         "learning",
@@ -28,7 +28,7 @@ LAYERS = (
     ),
     (
         "pictures",
-        "classify_figures figures judge_figures overlay packing seed_figures seed_traces search_figures",
+        "classify_figures figures field_figures judge_figures overlay packing seed_figures seed_traces search_figures side_figures",
     ),
     # What is taken home as a file: from records, data sets and pictures, without torch.
     ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),

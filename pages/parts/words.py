@@ -61,3 +61,16 @@ def ago(timestamp: float) -> str:
     if seconds < 2 * 86_400:
         return f"{duration(max(seconds, 100))} ago"
     return f"{seconds // 86_400:.0f} days ago"
+
+
+def runs_in_words(number: int) -> str:
+    """ "1 run", "3,000 runs"."""
+    return "1 run" if number == 1 else f"{number:,} runs"
+
+
+def size(n_bytes: int) -> str:
+    """What something takes on the disk: "12 kB", "3.4 MB", "1.2 GB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{-(-n_bytes // 1000):,} kB"
