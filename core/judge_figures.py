@@ -16,6 +16,9 @@ from core.seed_traces import MOST_NUMBERED, heat_map
 LONGEST_NAME = 18
 """Signs of a class's name that fit beside an axis."""
 
+_ON_GREY = "#101820"
+"""Plotly's own choice can hardly be read there; the cells are the same grey on a light and on a dark page."""
+
 _OFFSETS = {"recall": -0.22, "precision": 0.0, "F1": 0.22}
 _LOOKS = {"recall": (BLUE, "circle"), "precision": (VERMILLION, "square"), "F1": (GREEN, "diamond")}
 
@@ -55,6 +58,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], part: str, shares: boo
             trace["text"] = [[_number(value, shares) for value in row] for row in trace["z"]]
     right |= {
         "colorscale": [[0, GREY], [1, GREY]],
+        "textfont": {"color": _ON_GREY},
         "showscale": False,
         "hovertemplate": words.replace(", taken for %{x}", " recognised") + "<extra></extra>",
     }

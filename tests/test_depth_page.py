@@ -77,6 +77,14 @@ def test_without_the_cover_test_is_shown_at_once_and_each_run_counts_as_looked_a
     assert finished_run.looks() == 1 and list(app.dataframe[0].value["looks"]) == [1]
 
 
+def test_without_the_cover_a_sweep_is_shown_at_once_and_its_runs_count_as_looked_at(app, store, finished_run):
+    write_settings(store.folder, cover_test=False)
+    app.run()
+    app.switch_page("pages/seeds.py").run()
+    assert not app.exception and not [button for button in app.button if button.key == "reveal"]
+    assert finished_run.looks() == 1
+
+
 def test_cover_is_switched_by_the_toggle_and_damaged_settings_are_said(app, store, finished_run):
     (store.folder / NAME).write_text("{")
     opened(app, "Results and weights")

@@ -58,9 +58,9 @@ def _table(judged: Judged, report: ClassReport, names: list[str]) -> None:
         "answers": st.column_config.NumberColumn(format="localized", help="How often this class was named."),
     }
     for name, score in zip(_HELP, (report.recall, report.precision, report.f1), strict=True):
-        columns[name] = score.value
+        columns[name] = 100 * score.value
         columns[f"{name}, 95 %"] = [_span(low, high) for low, high in zip(score.low, score.high, strict=True)]
-        shown[name] = st.column_config.NumberColumn(format="percent", help=_HELP[name])
+        shown[name] = st.column_config.NumberColumn(format="%.1f%%", help=_HELP[name])
         shown[f"{name}, 95 %"] = st.column_config.TextColumn(help="Its 95 % interval, across images.")
     st.dataframe(
         pd.DataFrame(columns),

@@ -81,7 +81,7 @@ def _mosaic(run: Run, weights: np.ndarray) -> None:
     )
     st.image(
         picture,
-        width=min(picture.width, 1100),
+        width="content",
         output_format="PNG",
         caption=f"{number} filters of the first layer, {height} × {width} pixels each. Bright: adds up, dark: subtracts, "
         f"grey: ignores. {kind}",
@@ -145,7 +145,7 @@ def _layer(layer: dict, maps: np.ndarray) -> None:
     number = layer["count"]
     st.image(
         picture,
-        width=picture.width,
+        width="content",
         output_format="PNG",
         caption=escaped(
             f"{layer['layer']}, {layer['kind']}: {number} channel{'s' if number > 1 else ''} of {height} × {width}, "
