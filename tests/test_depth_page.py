@@ -72,7 +72,7 @@ def test_without_the_cover_test_is_shown_at_once_and_each_run_counts_as_looked_a
     write_settings(store.folder, cover_test=False)
     opened(app, "Recipe")
     assert finished_run.looks() == 0  # nothing of test was shown
-    opened(app, "Results and weights")
+    opened(app, "Results")
     assert f"{finished_run.history().end.test_accuracy:.1%}" in [metric.value for metric in app.metric]
     assert finished_run.looks() == 1 and list(app.dataframe[0].value["looks"]) == [1]
 
@@ -87,7 +87,7 @@ def test_without_the_cover_a_sweep_is_shown_at_once_and_its_runs_count_as_looked
 
 def test_cover_is_switched_by_the_toggle_and_damaged_settings_are_said(app, store, finished_run):
     (store.folder / NAME).write_text("{")
-    opened(app, "Results and weights")
+    opened(app, "Results")
     assert "can't be read: the defaults are used" in text(app)
     app.toggle(key="settings.cover_test").set_value(False).run()
     assert read_settings(store.folder)[0].cover_test is False
@@ -166,7 +166,7 @@ def test_figures_stay_when_the_images_are_gone_and_a_sentence_says_why(app, fini
 
 def test_damaged_predictions_are_said_in_a_sentence_on_each_view(app, finished_run):
     (finished_run.folder / "predictions.npz").write_bytes(b"PK")
-    for view in (*VIEWS, "Results and weights"):
+    for view in (*VIEWS, "Results"):
         opened(app, view)
         assert view.startswith("Results") or "can't be read" in text(app)
 
