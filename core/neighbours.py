@@ -40,7 +40,7 @@ VERSION = 1
 
 _AT_ONCE = 2000  # images whose features are made float32 at a time
 _FIRST_BATCH = 32  # images computed at once; more for a quick network, since a step ends between two batches
-_BATCH_SECONDS = 0.5
+_LEAST_BATCH, _BATCH_SECONDS = 8, 0.5
 _PARTS = 10  # so often what is known is written down while it is computed
 
 
@@ -97,7 +97,7 @@ class Neighbours:
         self.known = some.stop
         took = time.monotonic() - begin
         fitting = self.batch * _BATCH_SECONDS / max(took, 1e-3)
-        self.batch = int(np.clip(fitting, self.batch / 2, self.batch * 2).clip(1, BATCH_SIZE))
+        self.batch = int(np.clip(fitting, self.batch / 2, self.batch * 2).clip(_LEAST_BATCH, BATCH_SIZE))
 
     def keep(self) -> None:
         """Write down what is known, for whoever opens them next."""

@@ -193,7 +193,7 @@ def another_seed(run, seed: int) -> None:
     shutil.copytree(run.folder, folder)
     note = folder / "run.json"
     said = json.loads(note.read_text())
-    note.write_text(json.dumps({**said, "id": run_id, "seed": seed}))
+    note.write_text(json.dumps({**said, "seed": seed}))
 
 
 def test_similar_images_are_looked_for_in_steps_between_which_others_are_answered(
