@@ -91,11 +91,13 @@ def _curves(drawn: list[Row]) -> None:
             _curve(row, name, history, quantity, axis)
             for row, name, history in zip(drawn, names, histories, strict=True)
         ]
-        figure = overlay(quantity, curves, AXES[axis], "" if quantity == "learning rate" else "validation")
+        figure = overlay(quantity, curves, AXES[axis])
         with columns[place % 2]:
             live_chart(figure, f"side-{quantity}", CHART_HEIGHT_PX, _alt(quantity, names, histories, axis))
     with columns[1]:
-        st.caption("Solid: validation. Dashed: training, measured while the weights moved.")
+        st.caption(
+            "Training figures were measured while the weights moved, on augmented images where there are any."
+        )
         if waiting:
             st.caption(f"Without a whole epoch so far: {len(waiting)} of {len(names)} runs.")
 
@@ -219,7 +221,7 @@ def _part(pair: list[str]) -> str:
     if not revealed.issuperset(pair):
         st.caption(
             "On validation images. Test can be chosen when the test figures of both runs are revealed: mark "
-            "one at a time, and reveal them under Results."
+            "one at a time and reveal it there."
         )
         return "validation"
     return st.segmented_control(
