@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.config import Recipe, in_words
-from core.datasets import DATASETS, folder_place
+from core.datasets import folder_place
 from core.index import Row
 from core.store import RECIPES_KEPT
+from core.wording import dataset_title
 
 _WORDS = re.compile(r'"([^"]+)"|([^\s"]+)')
 
@@ -90,6 +91,5 @@ def _has(row: Row, words: list[str]) -> bool:
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _recipe_text(recipe: Recipe) -> str:
     """A folder by its own name: its whole path is not shown, so nobody should find it."""
-    place = folder_place(recipe.dataset)
-    dataset = DATASETS[recipe.dataset].title if place is None else f"folder: {place.name}"
-    return f"{recipe_words(recipe)} {recipe.dataset if place is None else ''} {dataset}".casefold()
+    name = recipe.dataset if folder_place(recipe.dataset) is None else ""
+    return f"{recipe_words(recipe)} {name} {dataset_title(recipe.dataset)}".casefold()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.figures import Spec, plain
+from core.judge_figures import labels_of
 from core.seed_traces import MOST_NUMBERED, colour_of, symbol_of
 
 WIDE = 50
@@ -118,7 +119,7 @@ def confusion_difference(
         names: of the two runs.
         part: "validation" or "test".
     """
-    labels, points = [plain(name) for name in classes], 100 * shares
+    labels, points = labels_of(classes), 100 * shares
     highest = max(1.0, float(np.nanmax(np.abs(points), initial=0.0)))
     cells = {
         "type": "heatmap",
@@ -149,8 +150,8 @@ def confusion_difference(
     layout = {
         "title": {"text": f"{plain(part)}: {second} minus {first}", "font": {"size": 13}, "x": 0},
         "margin": {"t": 36},
-        "xaxis": {**category, "title": {"text": "taken for"}},
-        "yaxis": {**category, "title": {"text": "class"}, "autorange": "reversed"},
+        "xaxis": {**category, "title": {"text": f"answer, on {plain(part)} images"}},
+        "yaxis": {**category, "title": {"text": "true class"}, "autorange": "reversed"},
         "hovermode": "closest",
         "showlegend": False,
     }

@@ -10,7 +10,7 @@ from core import trash
 from core.errors import UserError
 from core.labels import Labels, change_labels, read_labels
 from core.locks import FileLock
-from core.store import _id_of
+from core.store import id_of
 from tests.many_runs import make_runs
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 
@@ -22,7 +22,7 @@ def runs(store, finished_run):
     for seed, recipe in ((7, spec.recipe), (8, dataclasses.replace(spec.recipe, learning_rate=0.03))):
         digest = recipe.digest(spec.data_fingerprint)
         run, _ = store.open(recipe, seed, spec.data_fingerprint)
-        assert run.id == _id_of(digest, seed, 1)
+        assert run.id == id_of(digest, seed, 1)
         for name in ("events.jsonl", "predictions.npz", "weights.pt"):
             shutil.copy(finished_run.folder / name, run.folder)
         copies.insert(0, run)
@@ -248,14 +248,12 @@ def test_confusions_of_test_stay_covered_until_both_runs_are_revealed(app, runs)
     visit(app, "pages/runs.py")
     marked(app, 0, 1, 2)
     assert "Difference of two confusion matrices on validation" in charts(app)
-    assert not [control for control in app.segmented_control if control.key == "side.part"]
-    app.session_state["revealed"] = [runs[0].id]
-    app.run()
-    assert not [control for control in app.segmented_control if control.key == "side.part"]
-    app.session_state["revealed"] = [run.id for run in runs]
-    app.run()
     app.segmented_control(key="side.part").set_value("test").run()
+    for run in runs[:2]:
+        assert "Difference" not in charts(app) and "Test is covered" in text(app)
+        app.button(key=f"reveal-{run.id}").click().run()
     assert "on test images" in charts(app) and "the same 1,000 test images" in text(app)
+    assert [run.looks() for run in runs] == [1, 1, 0]
 
 
 def test_lost_predictions_are_a_sentence(app, runs):

@@ -10,7 +10,6 @@ from core.index import RunIndex
 from core.predictions import Predictions
 from core.side_by_side import (
     AXES,
-    confusion_counts,
     differing,
     positions,
     share_difference,
@@ -100,27 +99,21 @@ def test_attempts_at_one_seed_are_told_apart(make, store):
     assert short_names([first, twin], told) == ["seed 1, attempt 1", "seed 1, attempt 2"]
 
 
-def test_confusions_are_those_of_scikit_learn():
-    draws = np.random.default_rng(0)
-    labels, logits = draws.integers(0, 7, 500), draws.normal(size=(500, 7)).astype(np.float32)
-    found = confusion_counts(Predictions(logits, labels), 7)
-    np.testing.assert_array_equal(found, confusion_matrix(labels, logits.argmax(1), labels=range(7)))
+def _predictions(labels, answers, classes):
+    return Predictions(np.eye(classes, dtype=np.float32)[answers], np.asarray(labels))
 
 
-def test_difference_is_that_of_row_shares():
+def test_difference_is_that_of_the_row_shares_of_scikit_learn():
     draws = np.random.default_rng(1)
-    labels = draws.integers(0, 5, (2, 400))
-    answers = draws.integers(0, 5, (2, 400))
-    counts = [confusion_matrix(*pair) for pair in zip(labels, answers, strict=True)]
-    shares = [confusion_matrix(*pair, normalize="true") for pair in zip(labels, answers, strict=True)]
-    found = share_difference(*counts)
+    pairs = [draws.integers(0, 5, (2, 400)), draws.integers(0, 5, (2, 300))]
+    shares = [confusion_matrix(*pair, normalize="true") for pair in pairs]
+    found = share_difference(*(_predictions(*pair, 5) for pair in pairs))
     np.testing.assert_allclose(found, shares[1] - shares[0], atol=1e-12)
     np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
 
 
 def test_class_without_images_has_no_difference():
-    a, b = np.array([[3, 1], [0, 0]]), np.array([[2, 2], [1, 1]])
-    found = share_difference(a, b)
+    found = share_difference(_predictions([0] * 4, [0, 0, 0, 1], 2), _predictions([0, 0, 1], [0, 1, 1], 2))
     assert found[0].tolist() == [-0.25, 0.25] and np.isnan(found[1]).all()
 
 
@@ -129,7 +122,12 @@ def test_figure_says_which_images_it_is_of_and_shows_no_markup():
         ["<b>x</b>", "y"], np.array([[0.1, -0.1], [np.nan] * 2]), ("A", "<i>"), "test"
     )
     text = repr(figure)
-    assert "<b>" not in text and "<i>" not in text and "test: &lt;i&gt; minus A" in text
+    assert (
+        "<b>" not in text
+        and "<i>" not in text
+        and "test: &lt;i&gt; minus A" in text
+        and "on test images" in text
+    )
     assert figure["data"][1]["text"] == ["+10.0", "-10.0"]
 
 

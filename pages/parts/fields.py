@@ -17,8 +17,8 @@ from core.field_figures import (
 from core.index import Row
 from core.run_filter import recipe_words
 from core.side_by_side import field_values, is_numeric, varying_fields
+from core.wording import value_title
 from pages.parts.live_chart import live_chart
-from pages.parts.recipe_form import value_title
 from pages.parts.words import runs_in_words
 
 ACCURACY = "validation accuracy"
