@@ -47,10 +47,6 @@ def delete(store: RunStore, run: Run) -> str:
     """
     if run.state().active:
         raise UserError(f"{_told(run)} is on its way: stop it first, then delete it.")
-    if any(is_held(path) for path in run.folder.rglob("*.lock")):
-        raise UserError(
-            f"{_told(run)} is being proven or taken home just now: wait for that, then delete it."
-        )
     lock = FileLock(run.lock_path)
     try:
         if not lock.acquire():
@@ -60,6 +56,8 @@ def delete(store: RunStore, run: Run) -> str:
     try:
         if run.queued and not run.over and not (run.marked("cancel") or run.marked("pause")):
             raise UserError(f"{_told(run)} waits in the queue: stop it first, then delete it.")
+        if any(is_held(path) for path in run.folder.rglob("*.lock")):
+            raise UserError(f"{_told(run)} is being proven or taken home: wait for that, then delete it.")
         return _move(store, run)
     finally:
         lock.release()
