@@ -8,6 +8,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from core.datasets import ImageData, channel_statistics
 from core.errors import UserError
 from core.events import Finished
 from core.executors import take_back
+from core.labels import read_labels
 from core.paths import ROOT, runs_dir
 from core.store import RunStore
 from core.terminal import Outcome, absolute, add_recipe_options, load, recipe_of, summary, work_with_bar
@@ -121,15 +123,20 @@ def train_command(options: argparse.Namespace) -> Outcome:
 
 
 def runs_command(options: argparse.Namespace) -> Outcome:
-    """Every run; test accuracies, and so a look at them, only with --json."""
+    """Every run, archived ones too; test accuracies, and so a look at them, only with --json."""
     runs = RunStore(runs_dir()).runs()
     if options.json:
-        return 0, [{**summary(run, "command line"), "cached": True} for run in runs], ""
+        found = [
+            {**summary(run, "command line"), "cached": True, **asdict(read_labels(run.folder))}
+            for run in runs
+        ]
+        return 0, found, ""
     lines = [f"{'id':32}  {'recipe':16} {'seed':>6} {'state':12} {'validation':>10}"]
     for run in runs:
         known = run.history().validation_accuracy
         accuracy = f"{'–':>10}" if known is None else f"{known:10.2%}"
-        lines.append(f"{run.id}  {run.spec.digest} {run.spec.seed:6} {run.state():12} {accuracy}")
+        line = f"{run.id}  {run.spec.digest} {run.spec.seed:6} {run.state():12} {accuracy}"
+        lines.append(f"{line}  archived" if read_labels(run.folder).archived else line)
     return 0, None, "\n".join(lines)
 
 

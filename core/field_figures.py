@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 
 from core.config import KNOBS
-from core.figures import GREY, Spec, plain
+from core.figures import BLUE, GREY, PURPLE, VERMILLION, Spec, plain
 from core.seed_traces import PERCENT
 
 LOGARITHMIC = 50
 """A slider that spans more than this factor grows by factors."""
 
+COLOURS = [[0, BLUE], [0.5, PURPLE], [1, VERMILLION]]
+"""Low to high accuracy. Neither end is near a light or a dark page, on which thin lines would vanish."""
+
 MOST_TICKS = 8
+MOST_LETTERS = 20
+LETTER_PX = 7
 CLOSEST_TICKS = 0.045
 """Of the length of an axis: nearer ticks would print their numbers over each other."""
 
@@ -106,9 +111,15 @@ def _apart(ticks: dict[float, str]) -> dict[float, str]:
 
 def choice_scale(label: str, shown: list[str]) -> Scale:
     """Words on an axis, in the order of the alphabet."""
-    numbers = {word: float(number) for number, word in enumerate(sorted(set(shown)))}
+    words = sorted(set(shown))
+    numbers = {word: float(number) for number, word in enumerate(words)}
     places = np.array([numbers[word] for word in shown])
-    return Scale(label, places, {number: word for word, number in numbers.items()}, shown)
+    # Numbered where they are cut: of two ticks with one text plotly draws one alone.
+    cut = [
+        word if len(word) <= MOST_LETTERS else f"{word[:MOST_LETTERS]}… {n + 1}"
+        for n, word in enumerate(words)
+    ]
+    return Scale(label, places, dict(zip(numbers.values(), cut, strict=True)), shown)
 
 
 def field_scatter(x: Scale, y: Scale | None, accuracies: np.ndarray, names: list[str]) -> Spec:
@@ -134,7 +145,7 @@ def field_scatter(x: Scale, y: Scale | None, accuracies: np.ndarray, names: list
             "size": 6 if many else 10,
             "opacity": 0.55 if many else 0.85,
             "color": accuracies,
-            "colorscale": "Cividis",
+            "colorscale": COLOURS,
             "line": {"width": 1, "color": GREY},
             "colorbar": {
                 "title": {"text": "validation accuracy", "side": "right"},
@@ -182,9 +193,13 @@ def parallel(scales: Sequence[Scale], accuracies: np.ndarray) -> Spec:
     lines = {
         "type": "parcoords",
         "dimensions": [*dimensions, end],
-        "line": {"color": accuracies, "colorscale": "Cividis"},
+        "line": {"color": accuracies, "colorscale": COLOURS},
         "labelangle": 0,
         "labelfont": {"size": 12},
         "unselected": {"line": {"opacity": 0.04}},
     }
-    return {"data": [lines], "layout": {"margin": {"l": 90, "r": 60, "t": 64, "b": 24}}}
+    first = max((len(word) for word in scales[0].ticks.values()), default=0) if scales else 0
+    return {
+        "data": [lines],
+        "layout": {"margin": {"l": max(60, LETTER_PX * first), "r": 60, "t": 64, "b": 24}},
+    }

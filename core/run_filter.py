@@ -1,13 +1,17 @@
 """Which of many runs a person wants to see: words to search for, and choices among what there is."""
 
 import functools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.config import Recipe, in_words
-from core.datasets import DATASETS, folder_place
+from core.datasets import folder_place
 from core.index import Row
 from core.store import RECIPES_KEPT
+from core.wording import dataset_title
+
+_WORDS = re.compile(r'"([^"]+)"|([^\s"]+)')
 
 recipe_words = functools.lru_cache(maxsize=RECIPES_KEPT)(in_words)
 
@@ -17,7 +21,8 @@ class Filter:
     """What a run has to be to be shown. Of several choices of one kind any will do, of none all."""
 
     words: str = ""
-    """Each has to be found in the recipe, data set, seed, tags, note or id of the run; case does not count."""
+    """Each has to be found in the recipe, data set, seed, tags, note or id of the run; case does not count.
+    Words between quotation marks have to be found together: "seed 4"."""
     states: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -57,7 +62,7 @@ def choices(rows: Iterable[Row]) -> Choices:
 
 def matching(rows: list[Row], wanted: Filter) -> list[Row]:
     """The rows that a filter lets through, in their order."""
-    words = wanted.words.casefold().split()
+    words = [together or word for together, word in _WORDS.findall(wanted.words.casefold())]
     kinds = (
         (frozenset(wanted.states), lambda row: str(row.state)),
         (frozenset(wanted.datasets), lambda row: row.run.spec.recipe.dataset),
@@ -86,6 +91,5 @@ def _has(row: Row, words: list[str]) -> bool:
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _recipe_text(recipe: Recipe) -> str:
     """A folder by its own name: its whole path is not shown, so nobody should find it."""
-    place = folder_place(recipe.dataset)
-    dataset = DATASETS[recipe.dataset].title if place is None else f"folder: {place.name}"
-    return f"{recipe_words(recipe)} {recipe.dataset if place is None else ''} {dataset}".casefold()
+    name = recipe.dataset if folder_place(recipe.dataset) is None else ""
+    return f"{recipe_words(recipe)} {name} {dataset_title(recipe.dataset)}".casefold()

@@ -9,6 +9,7 @@ from core.config import KINDS, KNOBS, applying_fields
 from core.datasets import folder_place
 from core.history import History
 from core.index import Row
+from core.judge import confusion_matrix, row_shares
 from core.naming import distinct_names
 from core.predictions import Predictions
 
@@ -137,25 +138,18 @@ def values(history: History, quantity: str) -> np.ndarray:
     return np.array([getattr(epoch, quantity) for epoch in history.epochs], dtype=float)
 
 
-def confusion_counts(predictions: Predictions, classes: int) -> np.ndarray:
-    """(classes, classes) int: how many images of the class of a row were taken for that of a column."""
-    places = predictions.labels * classes + predictions.answers
-    return np.bincount(places, minlength=classes * classes).reshape(classes, classes)
-
-
-def share_difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def share_difference(a: Predictions, b: Predictions) -> np.ndarray:
     """How much more of each class B takes for each class than A does.
 
     Shares of the rows, not counts: two runs may have been judged on different images.
 
-    Args:
-        a, b: (classes, classes) counts.
-
     Returns:
         (classes, classes) between -1 and 1; rows add up to 0. A class without images in either is NaN.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return b / b.sum(axis=1, keepdims=True) - a / a.sum(axis=1, keepdims=True)
+    first, second = (
+        row_shares(confusion_matrix(one.labels, one.answers, one.logits.shape[1])) for one in (a, b)
+    )
+    return second - first
 
 
 def varying_fields(rows: Sequence[Row]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.figures import Spec, plain
+from core.judge_figures import labels_of
 from core.seed_traces import MOST_NUMBERED, colour_of, symbol_of
 
 WIDE = 50
@@ -29,13 +30,12 @@ class Curve:
     training: np.ndarray
 
 
-def overlay(quantity: str, curves: Sequence[Curve], axis: str, solid: str = "validation") -> Spec:
+def overlay(quantity: str, curves: Sequence[Curve], axis: str) -> Spec:
     """Curves of several runs: validation solid, training dashed, a run by its colour and symbol.
 
     Args:
         quantity: "loss" (nats an image), "accuracy" (fractions) or "learning rate".
         axis: title of the horizontal axis.
-        solid: of which images the solid curves are; "" where of none.
     """
     percent, loss = quantity == "accuracy", quantity == "loss"
     number = ".2%" if percent else ".4g"
@@ -45,11 +45,14 @@ def overlay(quantity: str, curves: Sequence[Curve], axis: str, solid: str = "val
         traces.append(line)
         if len(curve.training):
             traces.append(dashed)
-    title = f"{solid} {quantity}".strip() + (" (nats an image)" if loss else "")
+    titles = {
+        "accuracy": "accuracy; solid: validation, dashed: training",
+        "loss": "loss (nats an image); solid: validation, dashed: training",
+    }
     layout = {
         "xaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero"},
         "yaxis": {
-            "title": {"text": title},
+            "title": {"text": titles.get(quantity, quantity)},
             "tickformat": ".0%" if percent else "",
             **(_without_outliers(curves) if loss else {}),
             **(_rate_axis(curves) if quantity == "learning rate" else {}),
@@ -87,15 +90,14 @@ def _lines(curve: Curve, index: int, number: str) -> tuple[Spec, Spec]:
 
 
 def _without_outliers(curves: Sequence[Curve]) -> Spec:
-    """From 0 to twice the highest median of a run: one that diverges does not press the rest to the floor."""
-    medians = [
-        np.median(values[np.isfinite(values)])
-        for curve in curves
-        for values in (curve.validation, curve.training)
-        if np.isfinite(values).any()
-    ]
-    clip = {"autorangeoptions": {"clipmax": 2 * float(max(medians))}} if medians else {}
-    return {"rangemode": "tozero", **clip}
+    """From 0 to where training begins, or to twice the highest median: a run that diverges does not press
+    the rest to the floor."""
+    parts = [values for curve in curves for values in (curve.validation, curve.training)]
+    finite = [values[np.isfinite(values)] for values in parts if np.isfinite(values).any()]
+    if not finite:
+        return {"rangemode": "tozero"}
+    usual = max(2 * float(max(map(np.median, finite))), 1.1 * float(np.median([v[0] for v in finite])))
+    return {"rangemode": "tozero", "autorangeoptions": {"clipmax": usual}}
 
 
 def _rate_axis(curves: Sequence[Curve]) -> Spec:
@@ -117,7 +119,7 @@ def confusion_difference(
         names: of the two runs.
         part: "validation" or "test".
     """
-    labels, points = [plain(name) for name in classes], 100 * shares
+    labels, points = labels_of(classes), 100 * shares
     highest = max(1.0, float(np.nanmax(np.abs(points), initial=0.0)))
     cells = {
         "type": "heatmap",
@@ -148,8 +150,8 @@ def confusion_difference(
     layout = {
         "title": {"text": f"{plain(part)}: {second} minus {first}", "font": {"size": 13}, "x": 0},
         "margin": {"t": 36},
-        "xaxis": {**category, "title": {"text": "taken for"}},
-        "yaxis": {**category, "title": {"text": "class"}, "autorange": "reversed"},
+        "xaxis": {**category, "title": {"text": f"answer, on {plain(part)} images"}},
+        "yaxis": {**category, "title": {"text": "true class"}, "autorange": "reversed"},
         "hovermode": "closest",
         "showlegend": False,
     }

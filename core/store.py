@@ -401,8 +401,12 @@ class RunStore:
     def _folders(self) -> list[Path]:
         return [self.folder / name for name in self.ids()]
 
-    def read(self, folder: Path) -> Run | None:
-        """The run in a folder; None where its record is damaged or of a newer Tenfold."""
+    def read(self, folder: Path, run_id: str | None = None) -> Run | None:
+        """The run in a folder; None where its record is damaged or of a newer Tenfold.
+
+        Args:
+            run_id: what it has to be, where that is not the folder's name.
+        """
         values = read_json(folder / "run.json")
         if not values or values.pop("format", None) != FORMAT:
             return None
@@ -411,7 +415,8 @@ class RunStore:
         except (KeyError, TypeError, ValueError, UserError):
             return None
         # Its name tells digest, seed and attempt: a flipped bit in one of them would give it to another seed.
-        return Run(folder, spec) if folder.name == id_of(spec.digest, spec.seed, spec.attempt) else None
+        named = id_of(spec.digest, spec.seed, spec.attempt)
+        return Run(folder, spec) if named == (run_id or folder.name) else None
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

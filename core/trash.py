@@ -42,13 +42,11 @@ def delete(store: RunStore, run: Run) -> str:
     lock (`core.locks`). Whoever asks for the same recipe and seed afterwards gets a new run.
 
     Raises:
-        UserError: it is queued, being trained or being proven, or it is gone.
+        UserError: it is queued, or being trained, proven or exported, or it is gone.
         OSError: the folder can't be moved.
     """
     if run.state().active:
         raise UserError(f"{_told(run)} is on its way: stop it first, then delete it.")
-    if is_held(run.folder / "proof.lock"):
-        raise UserError(f"{_told(run)} is being proven: stop the proof first, then delete it.")
     lock = FileLock(run.lock_path)
     try:
         if not lock.acquire():
@@ -58,6 +56,8 @@ def delete(store: RunStore, run: Run) -> str:
     try:
         if run.queued and not run.over and not (run.marked("cancel") or run.marked("pause")):
             raise UserError(f"{_told(run)} waits in the queue: stop it first, then delete it.")
+        if any(is_held(path) for path in run.folder.rglob("*.lock")):
+            raise UserError(f"{_told(run)} is being proven or taken home: wait for that, then delete it.")
         return _move(store, run)
     finally:
         lock.release()
@@ -106,13 +106,12 @@ def undo(store: RunStore, name: str) -> Run:
 
 def deleted(store: RunStore) -> list[Deleted]:
     """What is in the trash, what was deleted last first."""
-    trash = RunStore(store.folder / FOLDER)
     found = []
     for name in names(store):
+        place = store.folder / FOLDER / name
         with contextlib.suppress(OSError):  # put back at this very moment
             # A rename sets the change time of what is renamed.
-            when = (trash.folder / name).stat().st_ctime
-            found.append(Deleted(name, when, trash.read(trash.folder / name)))
+            found.append(Deleted(name, place.stat().st_ctime, store.read(place, name.partition("~")[0])))
     return sorted(found, key=lambda one: (one.time, one.name), reverse=True)
 
 

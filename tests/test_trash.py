@@ -62,6 +62,7 @@ def test_run_of_the_same_recipe_and_seed_is_made_anew_and_undo_says_so(store, fi
     assert names(store) == [name] and store.get(again.id).state() is RunState.INTERRUPTED
     second = delete(store, again)
     assert sorted(names(store)) == sorted([name, second]) and second != name
+    assert [one.run.spec.seed for one in deleted(store)] == [spec.seed] * 2
     assert undo(store, name).state() is RunState.FINISHED
     with pytest.raises(UserError, match="trained again meanwhile"):
         undo(store, second)
@@ -86,14 +87,16 @@ def test_later_attempts_answer_though_an_earlier_one_was_deleted(store, finished
     assert made and third.spec.attempt == 3
 
 
-@pytest.mark.parametrize("kind", ["queued", "trained", "proven"])
+@pytest.mark.parametrize("kind", ["queued", "trained", "proven", "exported"])
 def test_run_that_is_on_its_way_is_refused(store, queued_run, finished_run, kind):
     run = queued_run if kind == "queued" else finished_run
-    lock = FileLock(run.folder / {"queued": "x", "trained": "lock", "proven": "proof.lock"}[kind])
+    (run.folder / "exports").mkdir()
+    names_of_locks = {"trained": "lock", "proven": "proof.lock", "exported": "exports/onnx.lock"}
+    lock = FileLock(run.folder / names_of_locks.get(kind, "x"))
     if kind == "trained":
         run.events_path.unlink()
     assert lock.acquire()
-    with pytest.raises(UserError, match="first, then delete"):
+    with pytest.raises(UserError, match="then delete it"):
         delete(store, run)
     lock.release()
     assert run.folder.is_dir() and names(store) == []

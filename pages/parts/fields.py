@@ -17,12 +17,12 @@ from core.field_figures import (
 from core.index import Row
 from core.run_filter import recipe_words
 from core.side_by_side import field_values, is_numeric, varying_fields
+from core.wording import value_title
 from pages.parts.live_chart import live_chart
-from pages.parts.recipe_form import value_title
 from pages.parts.words import runs_in_words
 
 ACCURACY = "validation accuracy"
-MOST_LINES = 8
+MOST_LINES = 6
 SCATTER_PX, PARALLEL_PX = 400, 420
 
 _STYLE = """<style>
@@ -51,7 +51,7 @@ def _panel(rows: list[Row]) -> None:
     judged = [
         row for row in rows if row.validation_accuracy is not None and math.isfinite(row.validation_accuracy)
     ]
-    fields = varying_fields(judged)
+    fields = sorted(varying_fields(judged), key=lambda name: not KNOBS[name].main)  # what matters most first
     if len(judged) < 2 or not fields:
         st.caption(
             "This takes two runs at least whose recipes differ in a field, with a validation accuracy."
@@ -73,6 +73,7 @@ def _panel(rows: list[Row]) -> None:
 
 def _scatter(rows: list[Row], fields: list[str]) -> None:
     numeric = [name for name in fields if is_numeric(name)] or fields
+    numeric.sort(key=lambda name: name != "learning_rate")  # most people's first question
     with st.container(horizontal=True):
         x = _choice("Across", numeric, "fields.x", "Which field runs from left to right.")
         y = _choice(

@@ -26,7 +26,7 @@ def filtered(rows: list[Row]) -> list[Row]:
             persist_state="session",
             placeholder="Search: recipe, data set, seed, tag, note, id",
             label_visibility="collapsed",
-            help="Every word has to be found: baseline adam 0.003.",
+            help='Every word has to be found: baseline adam 0.003. Between quotation marks, together: "seed 4".',
             width="stretch",
         )
         active = sum(bool(st.session_state.get(f"runs.{kind}")) for kind in (*KINDS, "starred", "archived"))
@@ -90,7 +90,8 @@ def marked_rows(rows: list[Row]) -> list[Row]:
     """
     ids = [row.run.id for row in rows]
     shown = zlib.crc32("".join(ids).encode())
-    if shown != st.session_state.get("runs.shown") or st.session_state.pop("runs.anew", False):
+    anew = st.session_state.pop("runs.anew", False)
+    if anew or shown != st.session_state.get("runs.shown"):
         st.session_state["runs.shown"] = shown
         st.session_state["runs.table"] = st.session_state.get("runs.table", 0) + 1
     places = {run_id: place for place, run_id in enumerate(ids)}

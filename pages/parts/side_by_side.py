@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.config import KNOBS
+from core.errors import UserError
 from core.history import History
 from core.index import Row
 from core.predictions import read_predictions
@@ -13,7 +14,6 @@ from core.side_by_side import (
     AXES,
     CIRCUMSTANCES,
     MOST_CURVES,
-    confusion_counts,
     differing,
     positions,
     share_difference,
@@ -22,10 +22,13 @@ from core.side_by_side import (
 )
 from core.side_figures import Curve, confusion_difference, overlay
 from core.store import RunState
+from core.wording import value_title
 from pages.parts import cache
 from pages.parts.frame import go_on, sentences, wrapping_columns
+from pages.parts.judged import PARTS
 from pages.parts.live_chart import live_chart
-from pages.parts.recipe_form import value_title
+from pages.parts.pace import ticking
+from pages.parts.reveal import is_shown, reveal_run
 from pages.parts.words import percent
 
 TICK_SECONDS = 2.0
@@ -68,7 +71,7 @@ def _curves_tab(marked: list[Row]) -> None:
         "on the machine of each run, images what was seen.",
     )
     moves = any(row.state.active for row in drawn)
-    st.fragment(_tick, run_every=TICK_SECONDS if moves else None)(drawn, moves)
+    ticking(_tick, TICK_SECONDS, moves)(drawn, moves)
 
 
 def _tick(drawn: list[Row], moved: bool) -> None:
@@ -91,11 +94,13 @@ def _curves(drawn: list[Row]) -> None:
             _curve(row, name, history, quantity, axis)
             for row, name, history in zip(drawn, names, histories, strict=True)
         ]
-        figure = overlay(quantity, curves, AXES[axis], "" if quantity == "learning rate" else "validation")
+        figure = overlay(quantity, curves, AXES[axis])
         with columns[place % 2]:
             live_chart(figure, f"side-{quantity}", CHART_HEIGHT_PX, _alt(quantity, names, histories, axis))
     with columns[1]:
-        st.caption("Solid: validation. Dashed: training, measured while the weights moved.")
+        st.caption(
+            "Training figures were measured while the weights moved, on augmented images where there are any."
+        )
         if waiting:
             st.caption(f"Without a whole epoch so far: {len(waiting)} of {len(names)} runs.")
 
@@ -191,22 +196,26 @@ def _confusions(marked: list[Row]) -> None:
     )
     if b == a:  # chosen as A just now
         b = others[0]
-    part = _part([a, b])
+    part = _part([by_id[a], by_id[b]])
+    if part is None:
+        return
     classes = [cache.history(run_id).started.classes for run_id in (a, b)]
     if classes[0] != classes[1]:
         st.info("These two tell other classes apart, so their confusions can't be compared.")
         return
-    counts = [
-        confusion_counts(read_predictions(by_id[run_id].run, part), len(classes[0])) for run_id in (a, b)
-    ]
-    shares = share_difference(*counts)
+    predictions = [read_predictions(by_id[run_id].run, part) for run_id in (a, b)]
+    if any(one.logits.shape[1] != len(classes[0]) for one in predictions):
+        raise UserError(
+            "The answers that one of these runs wrote down are not about its classes: train it again."
+        )
+    shares = share_difference(*predictions)
     live_chart(
         confusion_difference(classes[0], shares, (names[a], names[b]), part),
         "side-confusion",
         max(420, min(900, 130 + 34 * len(classes[0]))),
         f"Difference of two confusion matrices on {part} images: {names[b]} minus {names[a]}",
     )
-    _explain(by_id[a], by_id[b], part, [int(count.sum()) for count in counts])
+    _explain(by_id[a], by_id[b], part, [len(one.labels) for one in predictions])
 
 
 def _key(which: str, by_id: dict[str, Row]) -> str:
@@ -214,22 +223,28 @@ def _key(which: str, by_id: dict[str, Row]) -> str:
     return f"side.{which}.{hash(tuple(by_id)) & 0xFFFFFF:06x}"
 
 
-def _part(pair: list[str]) -> str:
-    revealed = set(st.session_state.get("revealed", []))
-    if not revealed.issuperset(pair):
-        st.caption(
-            "On validation images. Test can be chosen when the test figures of both runs are revealed: mark "
-            "one at a time, and reveal them under Results."
-        )
-        return "validation"
-    return st.segmented_control(
+def _part(pair: list[Row]) -> str | None:
+    """The choice between validation and test; None as long as test is covered for one of the two."""
+    part = st.segmented_control(
         "Images",
-        ["validation", "test"],
+        PARTS,
         default="validation",
         required=True,
+        format_func=str.capitalize,
         key="side.part",
-        help="Test images are for the final word: choose on validation.",
+        persist_state="session",
+        help="Validation images were held out to choose with, test images for the final word.",
     )
+    if part == "validation":
+        return part
+    covered = [row for row in pair if not is_shown(row.run)]
+    for row in covered:
+        st.info(
+            f"Test is covered for {'run A' if row is pair[0] else 'run B'}: look when you have chosen, not in order to choose.",
+            icon=":material/visibility_off:",
+        )
+        reveal_run(row.run)
+    return None if covered else part
 
 
 def _explain(a: Row, b: Row, part: str, images: list[int]) -> None:
