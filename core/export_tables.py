@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from core import judge
 from core.datasets.split import split_indices
 from core.errors import UserError
 from core.events import Finished
@@ -92,7 +93,7 @@ def _answers(
     part: str, index: np.ndarray, found: Predictions, classes: list[str], temperature: float
 ) -> pd.DataFrame:
     names = np.array(classes, dtype=object)
-    calibrated = Predictions(found.logits / np.float32(temperature), found.labels).probabilities
+    calibrated = judge.probabilities(found.logits, temperature).astype(np.float32)
     columns = {
         "split": np.full(len(index), part, dtype=object),
         "index": index,

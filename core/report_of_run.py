@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from core import judge, judge_figures
+from core.class_report import Score, class_report
 from core.config import KNOBS, Recipe, applying_fields, in_words
 from core.events import EpochEnd, Finished, Started
 from core.export_tables import checked_file, finished
-from core.figures import Spec, curve, plain
+from core.figures import curve
 from core.history import History
 from core.html_report import Chart, KeyFigure, Report, Section, Table, TableRow
 from core.predictions import Predictions, read_predictions
 from core.recipe_sharing import to_query
-from core.seed_traces import heat_map
 from core.stats import wilson_interval
 from core.store import Run
 from core.wording import dataset_title, value_title
@@ -38,6 +39,7 @@ def run_report(run: Run, test: bool) -> Report:
     sections = [
         Section("curves", "How it learned", charts=curves(history), tables=[_epochs(history.epochs)]),
         _judged(found, history.started.classes, part),
+        _believed(found, end.temperature, part),
         Section("recipe", "Recipe", tables=[recipe_table([recipe], ["value"])], paragraphs=[link_words(run)]),
         Section("passport", "Passport", [_PASSPORT], tables=[_passport(run, history.started, end)]),
     ]
@@ -143,40 +145,68 @@ def _epochs(epochs: list[EpochEnd]) -> Table:
 
 
 def _judged(found: Predictions, classes: list[str], part: str) -> Section:
-    """The confusion matrix, and each class by itself."""
-    counts = confusion_counts(found, len(classes))
+    """The confusion matrix, and each class by itself with its intervals."""
+    matrix = judge.confusion_matrix(found.labels, found.answers, len(classes))
     chart = Chart(
-        f"Confusion, in % of the {part} images of each class",
-        confusion(counts, classes),
+        f"Confusion on {len(found.labels):,} {part} images",
+        judge_figures.confusion(matrix, classes, part),
         140 + 30 * max(8, len(classes)),
         f"Confusion matrix of {len(found.labels):,} {part} images",
-        "Each row adds up to 100 %.",
+        "Rows are true classes, columns answers. Colours tell mistakes; right answers are grey.",
     )
-    rows = []
-    for k, name in enumerate(classes):
-        of_class, named, right = int(counts[k].sum()), int(counts[:, k].sum()), int(counts[k, k])
-        low, high = wilson_interval(right / of_class, of_class) if of_class else (float("nan"),) * 2
-        recall = f"{100 * right / of_class:.1f} ({100 * low:.1f} to {100 * high:.1f})" if of_class else "–"
-        rows.append(TableRow([name, f"{of_class:,}", recall, f"{100 * right / named:.1f}" if named else "–"]))
-    header = ["class", f"{part} images", "recall, % (95 %, Wilson)", "precision, %"]
-    return Section(
-        "judged", f"What it gets wrong ({part} images)", charts=[chart], tables=[Table("", header, rows)]
+    report = class_report(matrix)
+    header = ["class", f"{part} images", *(f"{name}, %" for name in ("recall", "precision", "F1"))]
+    rows = [
+        TableRow(
+            [
+                name,
+                f"{report.images[k]:,}",
+                *(_score(s, k) for s in (report.recall, report.precision, report.f1)),
+            ]
+        )
+        for k, name in enumerate(classes)
+    ]
+    caption = "In brackets: 95 % intervals over images; none of them says how another seed would do."
+    title = f"What it gets wrong ({part} images)"
+    return Section("judged", title, charts=[chart], tables=[Table("", header, rows, caption)])
+
+
+def _score(score: Score, k: int) -> str:
+    if np.isnan(score.value[k]):
+        return "–"
+    return f"{100 * score.value[k]:.1f} ({100 * score.low[k]:.1f} to {100 * score.high[k]:.1f})"
+
+
+def _believed(found: Predictions, temperature: float, part: str) -> Section:
+    """How far its probabilities may be believed, as they came out and with its temperature."""
+    before, after = (judge.calibration(found.logits, found.labels, t) for t in (1.0, temperature))
+    chart = Chart(
+        "Probability and truth",
+        judge_figures.reliability(before, after, part),
+        460,
+        f"Reliability diagram on {part} images, {judge.BINS} bins",
+        "On the dashed line answers are right as often as they say; below it the network is too sure of itself.",
     )
-
-
-def confusion_counts(found: Predictions, classes: int) -> np.ndarray:
-    """(classes, classes) numbers of images: rows are what they are, columns what the network says."""
-    pairs = found.labels * classes + found.answers
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
-def confusion(counts: np.ndarray, classes: list[str]) -> Spec:
-    """The counts as shares of their row, in percent."""
-    names = [plain(name) for name in classes]
-    of_row = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * counts, of_row, out=np.full(counts.shape, np.nan), where=of_row > 0)
-    words = "%{z:.1f} % of %{y} are taken for %{x}"
-    return heat_map(names, names, shares, words, ("answer", "class", "share (%)"), lowest=0.0)
+    rows = [
+        TableRow(
+            [
+                name,
+                f"{c.temperature:.3f}",
+                f"{c.confidence:.2%}",
+                f"{c.ece:.2%}",
+                f"{c.nll:.4f}",
+                f"{c.brier:.4f}",
+            ]
+        )
+        for name, c in (("as it came out", before), ("with temperature", after))
+    ]
+    error = f"expected calibration error ({judge.BINS} bins)"
+    header = ["", "temperature", "mean probability of answers", error, "loss, nats", "Brier score"]
+    caption = "The temperature was fitted on validation" + (
+        "." if part == "test" else ", so here it looks a little too good."
+    )
+    title = f"May it be believed? ({part} images)"
+    return Section("believed", title, charts=[chart], tables=[Table("", header, rows, caption)])
 
 
 def recipe_table(recipes: list[Recipe], titles: list[str]) -> Table:

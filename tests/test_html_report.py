@@ -16,8 +16,7 @@ from core.figures import plain
 from core.html_report import Chart, Report, Section, Table, TableRow, render
 from core.index import RunIndex
 from core.naming import distinct_names
-from core.predictions import Predictions
-from core.report_of_run import confusion_counts, run_report
+from core.report_of_run import run_report
 from core.report_of_sweeps import Verdict, sweeps_report
 from core.seed_table import Entry
 from core.study import robustness, study
@@ -132,16 +131,6 @@ def test_covered_test_figures_are_nowhere_in_a_report(two_recipes):
     alone = text_of(render(run_report(run, test=False)))
     assert "Test figures are covered" in alone and f"{run.history().end.test_accuracy:.2%}" not in alone
     assert f"{run.history().end.test_accuracy:.2%}" in text_of(render(run_report(run, test=True)))
-
-
-def test_confusion_counts_agree_with_scikit_learn():
-    sklearn = pytest.importorskip("sklearn.metrics")
-    random = np.random.default_rng(3)
-    logits, labels = random.normal(size=(500, 4)), random.integers(0, 4, 500)
-    found = Predictions(logits, labels)
-    np.testing.assert_array_equal(
-        confusion_counts(found, 4), sklearn.confusion_matrix(labels, found.answers, labels=range(4))
-    )
 
 
 def test_class_names_of_a_person_are_shown_and_do_nothing(store):

@@ -29,6 +29,7 @@ from core.store import Run
 from core.taking import MADE, Made
 from pages.parts import cache
 from pages.parts.frame import sentences, told
+from pages.parts.reveal import is_shown
 from pages.parts.words import ago, escaped
 
 TICK_SECONDS = 1.0
@@ -47,7 +48,7 @@ def take_home(run: Run) -> None:
     if not isinstance(cache.history(run.id).end, Finished):
         st.caption("There is something to take home when the run has finished.")
         return
-    test = run.id in st.session_state.get("revealed", [])
+    test = is_shown(run)
     st.caption(
         "Test figures are in these files, as you revealed them."
         if test
