@@ -6,6 +6,7 @@ to standard error. Exit status: 0 it worked, 1 the run failed or an image was re
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -40,7 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on where it can.", file=sys.stderr)
         return 130
-    print(json.dumps(result, allow_nan=False) if options.json else text)
+    try:
+        print(json.dumps(result, allow_nan=False) if options.json else text, flush=True)
+    except BrokenPipeError:  # as in `... | head`: whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 

@@ -25,6 +25,9 @@ from core.verdicts import judge
 
 RUN_ID_DIGITS = 32
 
+WITH_TEST = ("tensorboard", "csv", "parquet", "html")
+"""Kinds in which test figures are, where they are asked for: only these count as a look."""
+
 Files = dict[str, bytes]
 """Name to content."""
 
@@ -72,7 +75,7 @@ def export_command(options: argparse.Namespace) -> Outcome:
         run = store.get(options.names[0])
         files, note = _of_run(run, options.kind, options.test)
         runs = [run]
-    if options.test:
+    if options.test and options.kind in WITH_TEST:
         for run in runs:
             run.look("command line")
     paths = _write(files, options.out)

@@ -9,7 +9,7 @@ from core.config import in_words
 from core.errors import UserError
 from core.store import Run
 
-_CURE = "delete that run's folder and start the sweep again."
+_CURE = 'train it again (its recipe and seed on Train, then "Train again").'
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def read_predictions(run: Run, part: str = "test") -> Predictions:
             f"The predictions of {_name(run)} can't be read ({type(error).__name__}): {_CURE}"
         ) from error
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not np.isfinite(logits).all():
+        raise UserError(f"The predictions of {_name(run)} are damaged: {_CURE}")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < logits.shape[1]):
         raise UserError(f"The predictions of {_name(run)} are damaged: {_CURE}")
     return Predictions(logits, labels)
 

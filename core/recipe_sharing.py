@@ -13,12 +13,12 @@ from typing import Any
 from core.config import Recipe
 from core.datasets import folder_place
 from core.errors import UserError
+from core.seeds import LARGEST_SEED
 
 FILE_BYTES = 64_000
 LINK_CHARACTERS = 2_000
 """The longest that is read; with every field changed a link has under 1,300."""
 
-LARGEST_SEED = 2**31 - 1
 MOST_WORDS = 300
 
 _BESIDE = ("tenfold", "seed", "format", "digest", "data_fingerprint", "attempt", "created")
@@ -81,7 +81,7 @@ def from_query(text: str) -> tuple[Recipe, int | None]:
 
 def _parsed(content: bytes, otherwise: str) -> dict[str, Any]:
     try:
-        values = json.loads(content.decode(), object_pairs_hook=_without_doubles)
+        values = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         raise UserError(otherwise) from error
     if not isinstance(values, dict):

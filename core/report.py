@@ -165,6 +165,17 @@ def differing(number: Number, recipe: Recipe) -> dict[str, tuple[Any, Any]]:
     return {name: pair for name, pair in pairs.items() if KNOBS[name].changes_result}
 
 
+def is_near(number: Number, recipe: Recipe) -> bool:
+    """Whether a recipe is enough like a number's to be read beside it: photographs, and half as wide at least.
+
+    Anything less is another experiment, whatever its accuracy is.
+    """
+    wanted = recipe_of(number)
+    return (
+        recipe.dataset != "shapes" and recipe.width >= wanted.width / 2 and recipe.epochs >= wanted.epochs / 2
+    )
+
+
 def nearest(number: Number, found: list[Sweep], dataset: str) -> Sweep | None:
     """The sweep with finished runs that comes closest to a number's recipe; None without any of its network.
 

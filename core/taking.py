@@ -49,6 +49,12 @@ class Made:
     error: str = ""
 
 
+def _is_plain(found: Made) -> bool:
+    """Whether a note that was read has the types of one, and names a file of its own folder."""
+    texts = (found.file, found.note, found.error)
+    return all(type(text) is str for text in texts) and Path(found.file).name == found.file != ".."
+
+
 def begin(run: Run, kind: str, test: bool) -> None:
     """Start to make a file in the background, unless it is being made.
 
@@ -69,6 +75,8 @@ def begin(run: Run, kind: str, test: bool) -> None:
         more = ["--test"] if test else []
         log = folder / f"{name}.log"
         spawn("core.export_child", str(run.folder.parent), run.id, kind, *more, log=log)
+    except FileNotFoundError as error:
+        raise UserError("The folder of this run is gone: it was deleted, or moved.") from error
     except OSError as error:
         raise UserError(
             f"The folder of this run can't be written to ({error.strerror}): see that there is room in it."
@@ -82,7 +90,10 @@ def status(run: Run, kind: str, test: bool) -> Made | None:
     values = read_json(note)
     try:
         found = Made(**values) if values else None
+        whole = found is None or _is_plain(found)
     except TypeError:  # written by another version
+        whole = False
+    if not whole:
         return None
     if found is None or not found.running:
         whole = found and (found.error or path_of(run, found).is_file())

@@ -80,12 +80,14 @@ def _choose() -> str:
 
 
 def _summary(found: list[Sweep], dataset: str, ready: str | None) -> None:
-    """What there is of the ten, in three lines."""
-    exact, near, missing = [], [], []
+    """What there is of the ten, in four lines."""
+    exact, near, others, missing = [], [], [], []
     for number in NUMBERS:
         own = report.nearest(number, found, dataset)
         if own is None:
             missing.append(number.title)
+        elif not report.is_near(number, own.recipe):
+            others.append(number.title)
         elif report.differing(number, own.recipe):
             near.append(number.title)
         elif len(report.answering(number, own)) < len(number.seeds):
@@ -96,6 +98,7 @@ def _summary(found: list[Sweep], dataset: str, ready: str | None) -> None:
     lines = [
         ("The report's own experiment", [*drawn, *exact]),
         ("Near it", ([] if drawn or not ready else ["figures 1 to 4, of other images"]) + near),
+        ("Another experiment with the same network", others),
         ("Missing", ([] if ready else ["figures 1 to 4"]) + missing),
     ]
     st.markdown(

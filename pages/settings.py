@@ -12,10 +12,11 @@ from core.estimate import probed_device
 from core.executors import EXECUTORS
 from core.machine import cores, gpus, memory_gb, slots
 from core.paths import data_dir, runs_dir
+from core.settings import read_settings, write_settings
 from core.storage import Room
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, told, wrapping_columns
-from pages.parts.words import escaped
+from pages.parts.words import escaped, size
 
 TITLES = {".cache": "images of folders, decoded"}
 SIZES_SECONDS_OLD = 300  # sizes are told for orientation
@@ -26,6 +27,7 @@ def main() -> None:
     with sentences():
         _folders()
         _training()
+        _test()
         _looks()
         _room()
 
@@ -50,7 +52,7 @@ def _state(folder: Path) -> str:
     there = folder
     while not there.exists():
         there = there.parent
-    free = _size(shutil.disk_usage(there).free)
+    free = size(shutil.disk_usage(there).free)
     if not os.access(there, os.W_OK):
         return f"You may not write to it. {free} free on its disk."
     return f"{'May be written to' if folder.exists() else 'Made when it is needed'}; {free} free on its disk."
@@ -82,6 +84,27 @@ def _training() -> None:
     st.caption("These are read when the dashboard starts: set them in its terminal and start it again.")
 
 
+def _test() -> None:
+    """Whether test figures begin covered, for everybody here."""
+    st.subheader("Test figures", anchor=False)
+    found, fault = read_settings(cache.store().folder)
+    if fault:
+        st.warning(escaped(fault), icon=":material/warning:")
+    st.toggle(
+        "Test figures begin covered",
+        found.cover_test,
+        key="settings.cover_test",
+        help="For all runs and everybody who uses this dashboard. Off: a run in depth, side by side or over seeds shows them "
+        "at once, and each run that is shown counts as looked at. The table of runs shows those of runs that were looked at.",
+        on_change=_set_cover,
+    )
+
+
+def _set_cover() -> None:
+    with told():
+        write_settings(cache.store().folder, cover_test=st.session_state["settings.cover_test"])
+
+
 def _looks() -> None:
     st.subheader("Looks", anchor=False)
     kind = st.context.theme.type
@@ -101,7 +124,7 @@ def _room() -> None:
             most = "" if room.complete else "at least "
             st.metric(
                 title,
-                f"{most}{_size(room.total)}",
+                f"{most}{size(room.total)}",
                 help="Counted at most every five minutes."
                 + ("" if room.complete else " There is so much that counting was ended early."),
             )
@@ -134,7 +157,7 @@ def _table(title: str, room: Room) -> None:
     rows = pd.DataFrame(
         {
             "what": [TITLES.get(name, name) for name in names],
-            "size": [_size(room.bytes[name]) for name in names],
+            "size": [size(room.bytes[name]) for name in names],
         }
     )
     st.dataframe(rows, hide_index=True, alt=f"{title}: what takes how much room")
@@ -164,19 +187,6 @@ def _check_index() -> None:
 def _index_words(found: dict[str, object]) -> str:
     state = str(found["state"])
     return f"is {state}" if state.startswith("in ") else state
-
-
-def _size(number: int) -> str:
-    """Bytes as people write them: "12 kB", "3.4 MB", "1.2 GB"."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return (
-                f"{number:,.0f} {unit}"
-                if unit in ("bytes", "kB") or number >= 100
-                else f"{number:.1f} {unit}"
-            )
-        number /= 1000
-    raise AssertionError
 
 
 main()

@@ -13,7 +13,7 @@ from pages.parts import cache
 from pages.parts.frame import told
 from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
-from pages.parts.reveal import look
+from pages.parts.reveal import are_shown, look
 from pages.parts.sweep_form import plan_in_words, run_seconds
 from pages.parts.words import escaped
 
@@ -30,7 +30,7 @@ def number_card(number: Number, found: list[Sweep], dataset: str, fingerprint: s
         with st.container(horizontal=True, gap="large"):
             _said(number)
             if rows:
-                _ours(number, rows)
+                _ours(number, own, rows)
             else:
                 st.metric("Ours", "missing", help="No run of this network has finished yet.", width="content")
         _uncertainty(number, own, rows)
@@ -57,8 +57,8 @@ def _said(number: Number) -> None:
     )
 
 
-def _ours(number: Number, rows: list[Row]) -> None:
-    """Validation always; test, and how far it is from the report's, once it was revealed."""
+def _ours(number: Number, own: Sweep, rows: list[Row]) -> None:
+    """Validation always; once it was revealed test, and how far a like experiment is from the report's."""
     revealed = _revealed(rows)
     on = "test" if revealed else "validation"
     found = stats.summarise(_accuracies(rows, on))
@@ -68,6 +68,8 @@ def _ours(number: Number, rows: list[Row]) -> None:
         st.metric(f"Ours: mean {on} accuracy", value, help=help, width="content")
     else:
         st.metric(f"Ours: {on} accuracy", f"{found.mean:.2%}", help="Of one run.", width="content")
+    if revealed and not report.is_near(number, own.recipe):
+        return
     if revealed:
         points = f"{100 * (found.mean - number.accuracy):+.2f} points"
         help = "Only for the same recipe on the same images does it say how well the report is repeated."
@@ -88,10 +90,10 @@ def _uncertainty(number: Number, own: Sweep | None, rows: list[Row]) -> None:
     found = stats.summarise(_accuracies(rows, on))
     if found.n > 1:
         st.caption(f"{_over_seeds(found, 'Ours')}, n = {found.n}.")
-    elif on == "test" and (images := _test_images(own)):
+    elif images := _judged_images(own, rows[0], on):
         ends = stats.wilson_interval(found.mean, images)
         st.caption(
-            f"Ours: {_span(ends)}% on other images of the same kind (95 %, Wilson, {images:,} test images); another "
+            f"Ours: {_span(ends)}% on other images of the same kind (95 %, Wilson, {images:,} {on} images); another "
             "seed may change it as well."
         )
 
@@ -104,8 +106,7 @@ def _over_seeds(found: Summary, whose: str) -> str:
 
 
 def _revealed(rows: list[Row]) -> bool:
-    seen = st.session_state.setdefault("revealed", [])
-    return all(row.run.id in seen for row in rows)
+    return are_shown([row.run for row in rows], WHERE)
 
 
 def _reveal_button(number: Number, rows: list[Row]) -> None:
@@ -127,8 +128,11 @@ def _accuracies(rows: list[Row], on: str) -> list[float]:
     return [getattr(row, f"{on}_accuracy") for row in rows]
 
 
-def _test_images(own: Sweep) -> int | None:
-    """How many test images there are; None where the images are gone or have changed."""
+def _judged_images(own: Sweep, row: Row, on: str) -> int | None:
+    """How many images a run was judged on; None where that is not known any more."""
+    if on == "validation":
+        started = cache.history(row.run.id).started
+        return started.validation_images if started else None
     try:
         return len(cache.judged_images(own).test)
     except (UserError, OSError):
@@ -145,7 +149,8 @@ def _likeness(number: Number, own: Sweep, rows: list[Row]) -> None:
     elif len(seeds) == 1 and seeds[0] not in number.seeds:
         said += f" in place of {number.seeds[0]}"
     if fields:
-        lines = [f"**Nearest that you have, not the same experiment** ({said}). What differs:"]
+        like = "Nearest that you have" if report.is_near(number, own.recipe) else "Another experiment"
+        lines = [f"**{like}, not the report's** ({said}). What differs:"]
         lines += [
             f"- {KNOBS[name].label}: {_value(name, theirs)} in the report, here {_value(name, ours)}"
             for name, (theirs, ours) in fields.items()

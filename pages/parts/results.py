@@ -7,10 +7,9 @@ from core.class_report import share_interval
 from core.errors import UserError
 from core.events import Finished
 from core.predictions import read_predictions
-from core.settings import read_settings, write_settings
 from core.store import Run
 from pages.parts import cache
-from pages.parts.frame import told, wrapping_columns
+from pages.parts.frame import wrapping_columns
 from pages.parts.reveal import is_shown, reveal_run
 from pages.parts.words import percent
 
@@ -36,7 +35,6 @@ def results(run: Run) -> None:
         else:
             st.metric("Test accuracy", "covered", help=_HELP["test"])
         reveal_run(run)
-    _settings()
 
 
 def _figures(run: Run, part: str, accuracy: float) -> None:
@@ -56,22 +54,3 @@ def _figures(run: Run, part: str, accuracy: float) -> None:
         help="Where the accuracy of these trained weights would lie on endlessly many images like these. Another seed "
         "moves it as well: see the Seeds page.",
     )
-
-
-def _settings() -> None:
-    """Until there is a page for settings."""
-    store = cache.store()
-    with st.expander("Settings", icon=":material/settings:"):
-        st.toggle(
-            "Test figures begin covered",
-            read_settings(store.folder)[0].cover_test,
-            key="settings.cover_test",
-            help="For all runs and everybody who uses this dashboard. Off: test figures are shown at once, and each run "
-            "that is shown counts as looked at.",
-            on_change=_set_cover,
-        )
-
-
-def _set_cover() -> None:
-    with told():
-        write_settings(cache.store().folder, cover_test=st.session_state["settings.cover_test"])

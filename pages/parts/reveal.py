@@ -18,9 +18,15 @@ def is_shown(run: Run) -> bool:
     """Whether test figures of a run may be drawn now; if the cover is off, this is where the look is counted."""
     if run.id in st.session_state.setdefault("revealed", []):
         return True
-    if _covers() or not look_at([run], "runs page"):
+    if not are_shown([run], "runs page"):
         return False
     st.rerun()  # the table above it, which was drawn before the look, counts it as well
+
+
+def are_shown(runs: list[Run], where: str) -> bool:
+    """The same for several, on any page that has drawn nothing of these looks before."""
+    seen = st.session_state.setdefault("revealed", [])
+    return all(run.id in seen for run in runs) or (not _covers() and look_at(runs, where))
 
 
 def reveal_run(run: Run, vertical_alignment: str = "center") -> None:

@@ -1,5 +1,6 @@
 """Two runs or more beside each other: their curves, what differs between them, what they confuse."""
 
+import zlib
 from typing import Any
 
 import pandas as pd
@@ -220,7 +221,7 @@ def _confusions(marked: list[Row]) -> None:
 
 def _key(which: str, by_id: dict[str, Row]) -> str:
     """Another one for other runs: a choice that is not there any more would be an error."""
-    return f"side.{which}.{hash(tuple(by_id)) & 0xFFFFFF:06x}"
+    return f"side.{which}.{zlib.crc32(' '.join(by_id).encode()):08x}"
 
 
 def _part(pair: list[Row]) -> str | None:

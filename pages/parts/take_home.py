@@ -72,7 +72,7 @@ def _weights(run: Run) -> None:
     st.markdown("##### Weights and models")
     content = checked_file(run, "weights.pt")
     recipe, history = run.spec.recipe, cache.history(run.id)
-    name = f"{recipe.model}-seed{run.spec.seed}.pt"
+    name = f"{file_stem(run)}.pt"
     st.download_button(
         f"Download the weights ({len(content) / 1e6:.1f} MB)",
         content,
