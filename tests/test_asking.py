@@ -1,6 +1,5 @@
 """Asking the process that classifies: its answers are those of the networks, its death is survived."""
 
-import json
 import shutil
 import threading
 
@@ -181,19 +180,17 @@ def test_sweep_has_the_seeds_that_have_finished_by_now(store, finished_run):
 
     first, _ = answerer.answer({"what": "open", "subject": sweep}, {})
     assert len(first["members"]) == members({"kind": "several", "of": [sweep]}) == 1
-    another_seed(finished_run, 43)
+    another_seed(store, finished_run, 43)
     assert members(sweep) == members({"kind": "several", "of": [sweep]}) == 2
     assert members(first["named"]) == 1  # whoever looks at the one seed goes on with it
 
 
-def another_seed(run, seed: int) -> None:
-    """A copy of a finished run that says it had another seed."""
-    run_id = f"{seed:032x}"
-    folder = run.folder.parent / run_id
-    shutil.copytree(run.folder, folder)
-    note = folder / "run.json"
-    said = json.loads(note.read_text())
-    note.write_text(json.dumps({**said, "seed": seed}))
+def another_seed(store, run, seed: int) -> str:
+    """The id of a run of another seed with everything that a finished one left behind."""
+    other, _ = store.open(run.spec.recipe, seed, run.spec.data_fingerprint)
+    kept = shutil.ignore_patterns("run.json")
+    shutil.copytree(run.folder, other.folder, ignore=kept, dirs_exist_ok=True)
+    return other.id
 
 
 def test_similar_images_are_looked_for_in_steps_between_which_others_are_answered(
@@ -219,9 +216,9 @@ def test_similar_images_are_looked_for_in_steps_between_which_others_are_answere
 def test_network_that_goes_from_memory_keeps_what_is_known(store, finished_run, monkeypatch):
     monkeypatch.setattr(answering, "STEP_SECONDS", 0.0)
     monkeypatch.setattr(answering, "KEPT_NEIGHBOURS", 1)
-    another_seed(finished_run, 43)
+    other_id = another_seed(store, finished_run, 43)
     answerer, done = Answerer(store), []
-    for run_id in (finished_run.id, f"{43:032x}") * 2:
+    for run_id in (finished_run.id, other_id) * 2:
         question = {"what": "nearest", "subject": {"kind": "run", "id": run_id}, "count": 5}
         done.append(answerer.answer(question, {"images": IMAGES})[0]["done"])
     assert done[2] > done[0] and done[3] > done[1]
