@@ -21,7 +21,7 @@ COLOURS = [[0, BLUE], [0.5, PURPLE], [1, VERMILLION]]
 """Low to high accuracy. Neither end is near a light or a dark page, on which thin lines would vanish."""
 
 MOST_TICKS = 8
-MOST_LETTERS = 20
+MOST_LETTERS = 18
 LETTER_PX = 7
 CLOSEST_TICKS = 0.045
 """Of the length of an axis: nearer ticks would print their numbers over each other."""

@@ -45,17 +45,15 @@ def overlay(quantity: str, curves: Sequence[Curve], axis: str) -> Spec:
         traces.append(line)
         if len(curve.training):
             traces.append(dashed)
-    titles = {
-        "accuracy": "accuracy; solid: validation, dashed: training",
-        "loss": "loss (nats an image); solid: validation, dashed: training",
-    }
+    rate = quantity == "learning rate"
+    key = "" if rate else "; solid: validation, dashed: training"
     layout = {
-        "xaxis": {"title": {"text": plain(axis)}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": plain(axis + key)}, "rangemode": "tozero"},
         "yaxis": {
-            "title": {"text": titles.get(quantity, quantity)},
+            "title": {"text": f"{quantity} (nats an image)" if loss else quantity},
             "tickformat": ".0%" if percent else "",
             **(_without_outliers(curves) if loss else {}),
-            **(_rate_axis(curves) if quantity == "learning rate" else {}),
+            **(_rate_axis(curves) if rate else {}),
         },
         "hovermode": "closest",
         "showlegend": True,

@@ -144,7 +144,7 @@ def test_runs_keep_their_colour_and_symbol_and_no_two_share_both():
 @pytest.mark.parametrize("quantity", ["loss", "accuracy"])
 def test_axis_of_curves_says_which_are_of_validation(quantity):
     x = np.arange(2.0)
-    title = overlay(quantity, [Curve("a", "a", x, x, x)], "epochs")["layout"]["yaxis"]["title"]["text"]
+    title = overlay(quantity, [Curve("a", "a", x, x, x)], "epochs")["layout"]["xaxis"]["title"]["text"]
     assert "solid: validation" in title and "dashed: training" in title
 
 

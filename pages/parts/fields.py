@@ -25,8 +25,13 @@ ACCURACY = "validation accuracy"
 MOST_LINES = 6
 SCATTER_PX, PARALLEL_PX = 400, 420
 
+AXIS_PX = 125
+"""So much room an axis of the parallel coordinates has at least: where the page is narrower, it scrolls."""
+
 _STYLE = """<style>
-.parcoords .domain, .parcoords .tick > line { stroke: currentColor !important; }
+.parcoords .domain, .parcoords .tick > line {{ stroke: currentColor !important; }}
+.st-key-fields-wide {{ overflow-x: auto; }}
+.st-key-fields-wide > * {{ min-width: {width}px; }}
 </style>"""
 """Plotly draws these axes black, on a dark page too."""
 
@@ -119,13 +124,14 @@ def _parallel(rows: list[Row], fields: list[str]) -> None:
         persist_state="session",
         help="A line is a run. Draw along an axis to keep the runs that pass there; drag a name to move its axis.",
     )
-    st.html(_STYLE)
-    live_chart(
-        parallel([_scale(rows, name) for name in chosen], _accuracies(rows)),
-        "fields-parallel",
-        PARALLEL_PX,
-        f"Parallel coordinates of {len(rows)} runs through {len(chosen)} fields to their validation accuracy",
-    )
+    st.html(_STYLE.format(width=AXIS_PX * (len(chosen) + 1)))
+    with st.container(key="fields-wide"):
+        live_chart(
+            parallel([_scale(rows, name) for name in chosen], _accuracies(rows)),
+            "fields-parallel",
+            PARALLEL_PX,
+            f"Parallel coordinates of {len(rows)} runs through {len(chosen)} fields to their validation accuracy",
+        )
 
 
 def _accuracies(rows: list[Row]) -> np.ndarray:

@@ -89,16 +89,16 @@ def _curves(drawn: list[Row]) -> None:
     histories = [cache.history(row.run.id) for row in drawn]
     names = _names(drawn)
     waiting = [name for name, history in zip(names, histories, strict=True) if not history.epochs]
-    columns = wrapping_columns(2, "side")
-    for place, quantity in enumerate(("accuracy", "loss", "learning rate")):
+    columns = [*wrapping_columns(2, "side"), *wrapping_columns(2, "side-more")]
+    for column, quantity in zip(columns, ("accuracy", "loss", "learning rate"), strict=False):
         curves = [
             _curve(row, name, history, quantity, axis)
             for row, name, history in zip(drawn, names, histories, strict=True)
         ]
         figure = overlay(quantity, curves, AXES[axis])
-        with columns[place % 2]:
+        with column:
             live_chart(figure, f"side-{quantity}", CHART_HEIGHT_PX, _alt(quantity, names, histories, axis))
-    with columns[1]:
+    with columns[3]:
         st.caption(
             "Training figures were measured while the weights moved, on augmented images where there are any."
         )
