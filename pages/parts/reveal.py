@@ -18,7 +18,7 @@ def is_shown(run: Run) -> bool:
     """Whether test figures of a run may be drawn now; if the cover is off, this is where the look is counted."""
     if run.id in st.session_state.setdefault("revealed", []):
         return True
-    if _covers() or not look_at([run], "runs page"):
+    if covers() or not look_at([run], "runs page"):
         return False
     st.rerun()  # the table above it, which was drawn before the look, counts it as well
 
@@ -41,7 +41,7 @@ def reveal_run(run: Run, vertical_alignment: str = "center") -> None:
 
 def is_revealed(sweep: Sweep) -> bool:
     """Whether this session uncovered the sweep; runs that finish later are uncovered with it, and counted."""
-    if _covers() and sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
+    if covers() and sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
         return False
     return look(sweep.finished)
 
@@ -100,7 +100,7 @@ def look_at(runs: list[Run], where: str) -> bool:
     return True
 
 
-def _covers() -> bool:
+def covers() -> bool:
     """Whether test figures begin covered; what is wrong with the settings is said once a session."""
     settings, fault = read_settings(cache.store().folder)
     if fault and st.session_state.get("settings.fault") != fault:
