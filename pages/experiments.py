@@ -21,7 +21,7 @@ def main() -> None:
     )
     with sentences():
         found = {sweep.digest: sweep for sweep in cache.sweeps()}
-        menu, view = wrapping_columns([2, 5], "experiments", gap="large")
+        menu, view = wrapping_columns([1, 2], "experiments", gap="large")
         with menu:
             experiment, dataset = _choose(found)
         with view:

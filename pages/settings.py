@@ -4,22 +4,17 @@ import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
-from core import storage
 from core.estimate import probed_device
 from core.executors import EXECUTORS
 from core.machine import cores, gpus, memory_gb, slots
 from core.paths import data_dir, runs_dir
 from core.settings import read_settings, write_settings
-from core.storage import Room
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, told, wrapping_columns
+from pages.parts.upkeep import upkeep
 from pages.parts.words import escaped, size
-
-TITLES = {".cache": "images of folders, decoded"}
-SIZES_SECONDS_OLD = 300  # sizes are told for orientation
 
 
 def main() -> None:
@@ -29,7 +24,7 @@ def main() -> None:
         _training()
         _test()
         _looks()
-        _room()
+        upkeep()
 
 
 def _folders() -> None:
@@ -85,24 +80,27 @@ def _training() -> None:
 
 
 def _test() -> None:
-    """Whether test figures begin covered, for everybody here."""
     st.subheader("Test figures", anchor=False)
-    found, fault = read_settings(cache.store().folder)
+    settings, fault = read_settings(cache.store().folder)
     if fault:
         st.warning(escaped(fault), icon=":material/warning:")
     st.toggle(
         "Test figures begin covered",
-        found.cover_test,
-        key="settings.cover_test",
-        help="For all runs and everybody who uses this dashboard. Off: a run in depth, side by side or over seeds shows them "
-        "at once, and each run that is shown counts as looked at. The table of runs shows those of runs that were looked at.",
+        settings.cover_test,
+        key="settings.cover",
+        help="For all runs and everybody who uses this dashboard. Off: a run in depth, side by side or over seeds "
+        "shows them at once, and each run that is shown counts as looked at; the table of runs shows those looked at.",
         on_change=_set_cover,
+    )
+    st.caption(
+        "Validation is for choosing, test for the last word. Who looks at test while choosing has no test left; "
+        "how often anybody looked stands beside each run."
     )
 
 
 def _set_cover() -> None:
     with told():
-        write_settings(cache.store().folder, cover_test=st.session_state["settings.cover_test"])
+        write_settings(cache.store().folder, cover_test=st.session_state["settings.cover"])
 
 
 def _looks() -> None:
@@ -113,80 +111,6 @@ def _looks() -> None:
         f"Light or dark follows your system. {now}The menu ⋮ at the top right, under *Settings*, sets it for this "
         "browser alone."
     )
-
-
-def _room() -> None:
-    st.subheader("Room on the disk", anchor=False)
-    runs, data = _runs_room(str(runs_dir())), _data_room(str(data_dir()))
-    left, right = wrapping_columns(2, "room")
-    for column, title, room in ((left, "Runs", runs), (right, "Data sets", data)):
-        with column:
-            most = "" if room.complete else "at least "
-            st.metric(
-                title,
-                f"{most}{size(room.total)}",
-                help="Counted at most every five minutes."
-                + ("" if room.complete else " There is so much that counting was ended early."),
-            )
-            _table(title, room)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Count again", on_click=_count_again, icon=":material/refresh:", help="Looks at every file anew."
-        )
-        st.button(
-            "Check the index of runs",
-            key="settings.index",
-            on_click=_check_index,
-            icon=":material/build:",
-            help="What tables show of each run is remembered in one file. It is compared with the runs and made "
-            "anew where it is wrong; no run is touched.",
-        )
-    if words := st.session_state.pop("settings.index.said", None):
-        st.success(escaped(words), icon=":material/check_circle:")
-    st.caption(
-        "Runs are deleted on the Runs page. What a killed training left half-written goes away when the run goes on; "
-        "what was decoded of a folder of images is replaced when its images change."
-    )
-
-
-def _table(title: str, room: Room) -> None:
-    if not room.bytes:
-        st.caption("Nothing yet.")
-        return
-    names = sorted(room.bytes, key=room.bytes.get, reverse=True)
-    rows = pd.DataFrame(
-        {
-            "what": [TITLES.get(name, name) for name in names],
-            "size": [size(room.bytes[name]) for name in names],
-        }
-    )
-    st.dataframe(rows, hide_index=True, alt=f"{title}: what takes how much room")
-
-
-@st.cache_data(ttl=SIZES_SECONDS_OLD, max_entries=4, show_spinner="Counting …")
-def _runs_room(folder: str) -> Room:
-    return storage.of_runs(Path(folder))
-
-
-@st.cache_data(ttl=SIZES_SECONDS_OLD, max_entries=4, show_spinner="Counting …")
-def _data_room(folder: str) -> Room:
-    return storage.of_data(Path(folder))
-
-
-def _count_again() -> None:
-    _runs_room.clear()
-    _data_room.clear()
-
-
-def _check_index() -> None:
-    with told():
-        found = cache.examine_index()
-        st.session_state["settings.index.said"] = f"{found['runs']:,} runs; the index {_index_words(found)}."
-
-
-def _index_words(found: dict[str, object]) -> str:
-    state = str(found["state"])
-    return f"is {state}" if state.startswith("in ") else state
 
 
 main()

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.config import Recipe
 from core.events import Failed, to_line
-from core.store import FORMAT, Run, RunSpec, RunStore, _id_of
+from core.store import FORMAT, Run, RunSpec, RunStore, id_of
 from tests.many_runs import _events, _predict
 
 
@@ -42,7 +42,7 @@ def diverged(store: RunStore, recipe: Recipe, seeds: list[int], fingerprint: str
 def _made(store: RunStore, recipe: Recipe, seed: int, fingerprint: str) -> Run:
     digest = recipe.digest(fingerprint)
     spec = RunSpec(recipe, seed, digest, fingerprint, 1, time.time())
-    run = Run(store.folder / _id_of(digest, seed, 1), spec)
+    run = Run(store.folder / id_of(digest, seed, 1), spec)
     run.folder.mkdir(parents=True)
     (run.folder / "run.json").write_text(json.dumps({"format": FORMAT, **dataclasses.asdict(spec)}))
     return run

@@ -1,7 +1,13 @@
 """The Settings page, and the counting of room behind it."""
 
+import os
+
 from core import storage
 from core.index import RunIndex
+from core.presets import PRESETS
+from core.settings import read_settings
+from pages.parts.words import size
+from tests.fake_runs import finished
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 
 
@@ -12,11 +18,19 @@ def test_room_is_what_the_files_hold_by_kind(tmp_path):
     (folder / "checkpoint-0001.pt").write_bytes(b"x" * 500)
     (folder / "events.jsonl").write_bytes(b"x" * 20)
     (folder / "lock").write_bytes(b"x")
+    deleted = tmp_path / "runs" / ".trash" / "b"
+    deleted.mkdir(parents=True)
+    (deleted / "weights.pt").write_bytes(b"x" * 7)
     (folder / "elsewhere.pt").symlink_to(folder / "weights.pt")
     room = storage.of_runs(tmp_path / "runs")
-    assert room.bytes == {"weights and checkpoints": 1500, "events, logs and notes": 20, storage.OTHER: 1}
-    assert room.total == 1521 and room.complete
-    assert storage.of_data(tmp_path / "runs").bytes == {"a": 1521}
+    assert room.bytes == {
+        "weights and checkpoints": 1500,
+        "events, logs and notes": 20,
+        storage.OTHER: 1,
+        "deleted, still in the trash": 7,
+    }
+    assert room.total == 1528 and room.complete
+    assert storage.of_data(tmp_path / "runs").bytes == {"a": 1521, ".trash": 7}
 
 
 def test_counting_ends_with_its_budget_and_says_so(tmp_path):
@@ -37,7 +51,7 @@ def test_page_names_folders_places_and_sizes(app, store, finished_run, monkeypat
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics["Places"] == "7"
     whole = storage.of_runs(store.folder).total
-    assert metrics["Runs"] == f"{whole / 1000:,.0f} kB"
+    assert metrics["Runs"] == size(whole)
 
 
 def test_wrong_executor_is_named_not_fatal(app, monkeypatch):
@@ -53,5 +67,32 @@ def test_index_is_made_anew_where_it_is_damaged(app, store, finished_run):
     visit(app, "pages/settings.py")
     app.button(key="settings.index").click().run()
     assert not app.exception
-    assert "1 runs" in text(app) or "1 run" in text(app)
+    assert "1 run; the index" in text(app)
     assert [row.run.id for row in RunIndex(store).rows()] == [finished_run.id]
+
+
+def test_cover_of_test_is_switched_and_the_report_page_heeds_it(app, store):
+    (run,) = finished(store, PRESETS["report-baseline"].recipe, {42: (0.7, 0.7501)})
+    visit(app, "pages/settings.py")
+    app.toggle(key="settings.cover").set_value(False).run()
+    assert read_settings(store.folder)[0].cover_test is False
+    app.switch_page("pages/report.py").run()
+    assert not app.exception
+    assert "75.01%" in [metric.value for metric in app.metric] and run.looks() == 1
+    app.run()
+    assert run.looks() == 1
+
+
+def test_what_was_left_half_done_is_found_and_mended_with_a_copy(app, store, finished_run):
+    left = store.folder / ".new-0011223344556677"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    visit(app, "pages/settings.py")
+    app.button(key="settings.examine").click().run()
+    assert not app.exception and left.exists()
+    assert ".new-0011223344556677" in list(app.dataframe[-1].value["where"])
+    app.button(key="settings.mend").click().run()
+    assert not app.exception and not left.exists()
+    assert "Mended: 1." in text(app).replace("\\", "") and finished_run.folder.exists()
+    app.button(key="settings.examine").click().run()
+    assert "No fault was found" in text(app)

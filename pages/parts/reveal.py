@@ -26,7 +26,7 @@ def is_shown(run: Run) -> bool:
 def are_shown(runs: list[Run], where: str) -> bool:
     """The same for several, on any page that has drawn nothing of these looks before."""
     seen = st.session_state.setdefault("revealed", [])
-    return all(run.id in seen for run in runs) or (not _covers() and look_at(runs, where))
+    return all(run.id in seen for run in runs) or (not covers() and look_at(runs, where))
 
 
 def reveal_run(run: Run, vertical_alignment: str = "center") -> None:
@@ -47,7 +47,7 @@ def reveal_run(run: Run, vertical_alignment: str = "center") -> None:
 
 def is_revealed(sweep: Sweep) -> bool:
     """Whether this session uncovered the sweep; runs that finish later are uncovered with it, and counted."""
-    if _covers() and sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
+    if covers() and sweep.digest not in st.session_state.setdefault("revealed.sweeps", []):
         return False
     return look(sweep.finished)
 
@@ -106,7 +106,7 @@ def look_at(runs: list[Run], where: str) -> bool:
     return True
 
 
-def _covers() -> bool:
+def covers() -> bool:
     """Whether test figures begin covered; what is wrong with the settings is said once a session."""
     settings, fault = read_settings(cache.store().folder)
     if fault and st.session_state.get("settings.fault") != fault:
