@@ -12,6 +12,7 @@ that it has; the runner learns which by the worker's signature in the lock of th
 import contextlib
 import enum
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,11 @@ UNBORN_SECONDS = 600.0
 ROOM_BYTES = 200_000_000
 """A run that stopped on a full disk goes on when this much is free."""
 
+
+_NO_MEMORY = re.compile(
+    "Thread creation failed|allocate memory|bad_alloc|out of memory|MemoryError", re.IGNORECASE
+)
+"""What libraries print that end the process where memory is lacking, instead of raising an error."""
 
 _TEMPORARY = (".checkpoint-", ".weights.pt.", ".predictions.npz.", ".progress.json.", ".runner.json.")
 """How the temporary files begin that only workers and runners write; those of pages are left alone."""
@@ -259,6 +265,10 @@ def _why_it_died(run: Run, status: int) -> str:
             f"Its worker was killed {LAUNCHES} times, as happens when memory runs out: "
             f"try a batch size of {max(1, size // 2)} in place of {size}."
         )
+    with contextlib.suppress(OSError):
+        if _NO_MEMORY.search(run.log_path.read_bytes()[-4000:].decode(errors="replace")):
+            size = run.spec.recipe.batch_size
+            return f"Not enough memory for batches of {size} images: try a batch size of {max(1, size // 2)}."
     return f"Its worker ended {LAUNCHES} times without a word; the run's log may say why."
 
 

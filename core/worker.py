@@ -251,7 +251,7 @@ def _is_disk_full(error: BaseException) -> bool:
 
 def _named(error: BaseException, run: Run) -> Failed:
     """The end of a run that no message of ours foresaw; what torch said goes to the log."""
-    with contextlib.suppress(OSError), run.log_path.open("a") as log:
+    with contextlib.suppress(OSError, MemoryError), run.log_path.open("a") as log:
         traceback.print_exception(error, file=log)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or _NO_MEMORY.search(str(error)):
         size = run.spec.recipe.batch_size

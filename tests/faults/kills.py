@@ -7,31 +7,24 @@ dashboard does it. At the end every run is held against one of the same seed tha
 
 import argparse
 import json
-import os
 import random
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from websockets.sync.client import connect
 
 from core.config import Recipe
 from core.events import EpochEnd, Finished, Started, from_line
 from core.executors.local import Local
 from core.locks import is_held, last_holder
-from core.paths import ROOT
 from core.runner import LOCK_NAME
 from core.store import Run, RunState, RunStore
 from core.worker import work
 from tests.faults.small import draw_images, leftovers, not_json, own_environment, queued, recipe_on
+from tests.faults.victims import Dashboard, await_moment, kill, process_of, worker_of
 
 AHEAD = 5
 """So many unfinished runs are kept in the queue."""
@@ -66,19 +59,20 @@ class Campaign:
         """Kill what the plan names, in its order, then let all runs end.
 
         Args:
-            plan: of "runner", "dashboard" and "worker MOMENT"; see `_await` for the moments.
+            plan: of "runner", "dashboard" and "worker MOMENT"; see `await_moment` for the moments.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        begin = time.monotonic()
+        deadline = begin + PATIENCE_SECONDS
         while plan:
             self._top_up()
             what, _, moment = plan[0].partition(" ")
-            kill = {
+            ways = {
                 "worker": self._kill_worker,
                 "runner": self._kill_runner,
                 "dashboard": self._kill_dashboard,
             }
-            if kill[what](moment):
-                plan.pop(0)
+            if ways[what](moment):
+                print(f"{time.monotonic() - begin:6.0f} s, {plan.pop(0)}", file=sys.stderr, flush=True)
                 deadline = time.monotonic() + PATIENCE_SECONDS
             assert time.monotonic() < deadline, f"no {plan[0]} came to be killed"
         if self.dashboard:
@@ -103,17 +97,17 @@ class Campaign:
             time.sleep(0.2)
 
     def _kill_worker(self, moment: str) -> bool:
-        victims = [(run, process) for run in self.runs if (process := _worker(run, moment))]
+        victims = [(run, process) for run in self.runs if (process := worker_of(run, moment))]
         victims = [pair for pair in victims if self._may_die(pair[0])]
         if not victims:
             time.sleep(0.05)
             return False
         run, process = self.random.choice(victims)
-        if not _await(moment, run, self.random):
+        if not await_moment(moment, run, self.random):
             return False  # nothing was written for a while: a new victim
         if moment != "start" and (run.state().ended or last_holder(run.lock_path) != process.pid):
             return False  # it has gone on to another run
-        if not _kill(process):
+        if not kill(process):
             return False
         epochs = len(run.history().epochs)
         before, times = self.in_vain.get(run.id, (-1, 0))
@@ -128,8 +122,8 @@ class Campaign:
 
     def _kill_runner(self, _: str) -> bool:
         time.sleep(self.random.uniform(0, 0.5))
-        process = _process(last_holder(self.store.folder / LOCK_NAME), "core.runner")
-        if process is None or not _kill(process):
+        process = process_of(last_holder(self.store.folder / LOCK_NAME), "core.runner")
+        if process is None or not kill(process):
             time.sleep(0.05)
             return False
         self.killed["runner"] += 1
@@ -141,7 +135,7 @@ class Campaign:
             self.dashboard = Dashboard(self.store.folder.parent / "dashboard.log")
         self.dashboard.open_page()
         time.sleep(self.random.uniform(0, 0.5))
-        runner = _process(last_holder(self.store.folder / LOCK_NAME), "core.runner")
+        runner = process_of(last_holder(self.store.folder / LOCK_NAME), "core.runner")
         self.dashboard.kill()
         self.killed["dashboard"] += 1
         if runner and not runner.is_running() and self.store.queue():
@@ -166,115 +160,6 @@ class Campaign:
             "temporaries": leftovers(self.store),
             "runners that died with a dashboard": self.debris["runners that died with a dashboard"],
         }
-
-
-class Dashboard:
-    """The real `streamlit run`, and a page of it that somebody has open."""
-
-    def __init__(self, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "streamlit", "run", "dashboard.py", f"--server.port={self.port}"]
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [*command, "--server.headless=true"], cwd=ROOT, stdout=output, stderr=output
-            )
-        deadline = time.monotonic() + 60
-        while not self.answers():
-            assert time.monotonic() < deadline, "the dashboard did not start"
-            time.sleep(0.1)
-
-    def answers(self) -> bool:
-        with socket.socket() as probe:
-            return self._process.poll() is None and probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def open_page(self) -> None:
-        """Connect as a browser does, and wait until the first messages of the Overview come."""
-        address = f"ws://127.0.0.1:{self.port}/_stcore/stream"
-        self._page = connect(address, subprotocols=["streamlit"], legacy=True)
-        message = BackMsg()
-        message.rerun_script.query_string = ""
-        self._page.send(message.SerializeToString())
-        for _ in range(3):
-            self._page.recv(timeout=30)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-# ---- whom, and when
-
-
-def _process(process_id: int | None, module: str) -> psutil.Process | None:
-    """The living process of this id, if it runs this module."""
-    try:
-        process = psutil.Process(process_id) if process_id else None
-        return process if process and module in process.cmdline() else None
-    except psutil.Error:
-        return None
-
-
-def _worker(run: Run, moment: str) -> psutil.Process | None:
-    """Who trains a run now; for the moment "start", who is about to."""
-    if moment == "start":
-        on_its_way = not run.state().ended and not is_held(run.lock_path)
-        return _process(run.runner_note().get("worker"), "core.worker") if on_its_way else None
-    return _process(last_holder(run.lock_path), "core.worker") if is_held(run.lock_path) else None
-
-
-def _await(moment: str, run: Run, chance: random.Random) -> bool:
-    """Sleep until the moment has come; False if it did not within 3 s.
-
-    "start" and "any" come after a random time. The others are the moments at which a file appears or
-    grows: a checkpoint under its temporary name, one under its own ("commit": its event is still to be
-    written), the events, the final files.
-    """
-    if moment in ("any", "start"):
-        time.sleep(chance.uniform(0, 1.0))
-        return True
-
-    def seen() -> object:
-        names = os.listdir(run.folder)  # noqa: PTH208, the moment is shorter than making paths takes
-        return {
-            "checkpoint": lambda: [name for name in names if name.startswith(".checkpoint-")],
-            "commit": lambda: sorted(name for name in names if name.startswith("checkpoint-"))[-1:],
-            "event": lambda: run.events_path.stat().st_size if "events.jsonl" in names else 0,
-            "end": lambda: [name for name in names if "weights.pt" in name or "predictions.npz" in name],
-        }[moment]()
-
-    first = seen()
-    if not _until(lambda: seen() != first, 3.0):
-        return False
-    delay = chance.choice((0.0, 0.0, chance.uniform(0, 0.001), chance.uniform(0, 0.005)))
-    end = time.perf_counter() + delay
-    while time.perf_counter() < end:
-        pass
-    return True
-
-
-def _until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-    return False
-
-
-def _kill(process: psutil.Process) -> bool:
-    """SIGKILL; True once it is gone, False if it had gone by itself."""
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        process.send_signal(signal.SIGKILL)
-    except psutil.NoSuchProcess:
-        return False
-    deadline = time.monotonic() + 10
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "SIGKILL did not end it"
-        time.sleep(0.005)
-    return True
 
 
 # ---- what was left, and whether all is well
@@ -336,16 +221,16 @@ def _orphans(store: RunStore) -> list[str]:
 def campaign(folder: Path, plan: list[str], seed: int, **changes: int) -> tuple[Campaign, dict[str, object]]:
     """Make a store below a folder, carry out the plan, and judge."""
     images = draw_images(folder / "images", {"dark": 60, "bright": 60})
-    recipe, fingerprint = recipe_on(images, **{"batch_size": 4, "epochs": 30, **changes})
+    recipe, fingerprint = recipe_on(images, **{"batch_size": 8, "epochs": 12, **changes})
     store = RunStore(folder / "runs")
     ours = Campaign(store, recipe, fingerprint, random.Random(seed))
     ours.go(plan)
     return ours, ours.verdict(RunStore(folder / "undisturbed"))
 
 
-def planned(kills: int, seed: int) -> list[str]:
-    """Two fifths for workers, a 25th for dashboards, the rest for runners, in random order."""
-    dashboards, workers = kills // 25, kills * 2 // 5
+def planned(kills: int, seed: int, share: float = 0.4) -> list[str]:
+    """So large a share for workers, a 25th for dashboards, the rest for runners, in random order."""
+    dashboards, workers = kills // 25, round(kills * share)
     plan = [f"worker {MOMENTS[number % len(MOMENTS)]}" for number in range(workers)]
     plan += ["dashboard"] * dashboards + ["runner"] * (kills - workers - dashboards)
     random.Random(seed).shuffle(plan)

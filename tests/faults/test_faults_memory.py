@@ -8,10 +8,15 @@ from core.events import Failed
 from core.runner import WorkerExit
 from core.store import RunState
 from core.worker import work
-from tests.faults.memory import greedy_and_modest, starve
+from tests.faults.memory import greedy_and_modest, starve, why_it_died
 from tests.faults.small import queued
 
 pytestmark = pytest.mark.faults
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("TENFOLD_THREADS", "1")
 
 
 def test_run_without_memory_says_which_batch_size_to_try_and_the_next_run_goes_on(store, tmp_path):
@@ -28,6 +33,13 @@ def test_run_without_memory_says_which_batch_size_to_try_and_the_next_run_goes_o
 def test_worker_that_can_not_even_start_a_thread_ends_its_run_by_name(store, tmp_path):
     greedy, _, fingerprint = greedy_and_modest(tmp_path)
     assert starve(store, greedy, fingerprint, 2, 1).history().end.reason == "out_of_memory"
+
+
+def test_worker_that_a_library_ended_for_want_of_memory_is_given_that_name(queued_run):
+    queued_run.log_path.write_text("\nlibgomp: Thread creation failed: Resource temporarily unavailable\n")
+    assert "try a batch size of 128" in why_it_died(queued_run, 1)
+    queued_run.log_path.write_text("Segmentation fault\n")
+    assert "without a word" in why_it_died(queued_run, 1)
 
 
 @pytest.mark.gpu
