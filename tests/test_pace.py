@@ -12,7 +12,9 @@ def test_ticks_of_all_sessions_stay_within_their_share(base, watching):
     assert pause >= base
     if pause > base:
         assert watching * pace.TICK_CPU_SECONDS / pause <= pace.SHARE + 1e-9
-        assert watching * pace.TICK_CPU_SECONDS / (pause / 2) > pace.SHARE  # and no slower than that needs
+        assert (
+            watching * pace.TICK_CPU_SECONDS / (pause / pace.STEP) > pace.SHARE
+        )  # and no slower than that needs
 
 
 def test_one_person_gets_the_pace_that_a_part_asks_for():

@@ -1,7 +1,7 @@
 """How often live parts of pages tick: less often the more people watch, so that watching leaves the cores to training.
 
 One page ticks as often as its part asks for. The ticks of all open pages together may take `SHARE` of a core;
-beyond that each waits twice as long, four times, and so on. A page learns of it at its next tick.
+beyond that each waits half as long again, and so on. A page learns of it at its next tick.
 """
 
 import functools
@@ -15,8 +15,12 @@ from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
 SHARE = 0.15
 """Of one core, for ticks of all pages together; what the pages need besides is on top."""
 
-TICK_CPU_SECONDS = 0.015
-"""What the live parts of one page take a tick, mean over all pages; `python -m tests.faults.soak` measures it."""
+TICK_CPU_SECONDS = 0.03
+"""What a tick takes while all cores train, curves of a thousand points and redrawn pages included; 0.01 s where
+nothing else runs. `python -m tests.faults.soak` measures it."""
+
+STEP = 1.5
+"""Pauses grow by whole steps: pages are drawn anew for each, so not for every browser that comes."""
 
 RELUCTANCE = 1.25
 """Pages go back to ticking faster when they still could with so many times the sessions: one browser that
@@ -38,7 +42,7 @@ def seconds(base: float, watching: float | None = None) -> float:
         watching: number of sessions, as connected now unless given.
     """
     needed = (sessions() if watching is None else watching) * TICK_CPU_SECONDS / SHARE
-    return base * 2.0 ** max(0, math.ceil(math.log2(needed / base)))
+    return base * STEP ** max(0, math.ceil(math.log(needed / base, STEP)))
 
 
 def ticking(part: Callable[..., None], base: float, moves: object = True) -> Callable[..., None]:

@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import threading
+import tomllib
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.faults
 
 SECRET = "the-words-that-nobody-may-read"
 MEGABYTE = 1024 * 1024
+MOST_MEGABYTES = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["server"]["maxUploadSize"]
 HUNG_UP = 0
 """In place of a status: a server need not read a body to its end to refuse it."""
 
@@ -190,8 +192,8 @@ def test_upload_needs_token_session_and_size(address):
             elsewhere = urls.upload_url.replace(client.session, "0" * 32)
             assert await put(multipart(b"x"), elsewhere, **signed) == 400
             assert await put(multipart(b"x"), **signed) == 204
-            assert await put(multipart(bytes(21 * MEGABYTE)), **signed) in (413, HUNG_UP)
-            pieces = (bytes(MEGABYTE) for _ in range(25))
+            assert await put(multipart(bytes((MOST_MEGABYTES + 1) * MEGABYTE)), **signed) in (413, HUNG_UP)
+            pieces = (bytes(MEGABYTE) for _ in range(MOST_MEGABYTES + 5))
             assert await put(chunked(pieces), **signed, Transfer_Encoding="chunked") in (413, HUNG_UP)
             status, content, _ = await asyncio.to_thread(ask, address, "GET", urls.upload_url)
             assert status in (404, 405) or b"<title>Streamlit</title>" in content
