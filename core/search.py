@@ -157,6 +157,8 @@ def importances(search: Search, outcomes: Sequence[Outcome]) -> dict[str, float]
 def keeps_up(accuracy: float, others: Sequence[float]) -> bool:
     """Whether a run is in the top third of all that reached its rung, itself included; judged from three on.
 
+    A third is rounded down, yet at least one: of 3, 4 or 5 runs the best one, of 6 the best two.
+
     Not Optuna's pruner: that one keeps what it decided in attributes of its own storage, which a study that
     is made anew from runs has not.
 
@@ -169,4 +171,4 @@ def keeps_up(accuracy: float, others: Sequence[float]) -> bool:
     if everybody < REDUCTION:
         return True
     better = sum(other > accuracy for other in others)
-    return better < -(-everybody // REDUCTION)
+    return better < max(1, everybody // REDUCTION)

@@ -12,11 +12,13 @@ from core.errors import UserError
 from core.executors import executor
 from core.paths import runs_dir
 from core.search_space import FIRST_FIELDS, METHODS, Search, parse_range
+from core.search_worth import worth
 from core.searches import (
     Outcome,
     SearchFiles,
     begin,
     best,
+    compared,
     find_search,
     outcome,
     stop_search,
@@ -129,8 +131,14 @@ def _result(files: SearchFiles, test: bool) -> dict[str, Any]:
         "fields": {one.field: list(one.values) for one in search.ranges},
         "importances": files.importances(),
         "trials": [_trial(one) for one in found],
-        "best": winner and {**summary(winner.run, "command line", test), "values": winner.trial.values},
+        "best": winner and _best(winner, compared(found), test),
     }
+
+
+def _best(winner: Outcome, compared: int, test: bool) -> dict[str, Any]:
+    started = winner.run.history().started
+    words = worth(winner.accuracy, compared, started and started.validation_images)
+    return {**summary(winner.run, "command line", test), "values": winner.trial.values, "worth": words}
 
 
 def _trial(one: Outcome) -> dict[str, Any]:
@@ -160,11 +168,7 @@ def _text(files: SearchFiles, result: dict[str, Any]) -> str:
         lines.append(f"what decides about the best runs: {words}")
     lines += [result["sentence"]] if result["sentence"] else []
     if best_one := result["best"]:
-        many = sum(trial["state"] == "finished" for trial in result["trials"])
-        lines.append(
-            f"best on validation: {best_one['validation_accuracy']:.2%}, the highest of {many}, so part of it is luck; "
-            f"repeat its recipe over seeds before you believe it"
-        )
+        lines.append(f"best on validation: {best_one['validation_accuracy']:.2%}. {best_one['worth']}")
         if best_one["test_accuracy"] is not None:
             lines.append(f"its test accuracy: {best_one['test_accuracy']:.2%}")
         lines.append(best_one["folder"])

@@ -25,8 +25,9 @@ from core.machine import places_for, slots
 from core.paths import write_json
 from core.runner import KILL_SECONDS
 from core.search import importances, keeps_up, propose
+from core.search_log import Trial
 from core.search_space import rungs
-from core.searches import Outcome, SearchFiles, Trial, TrialState, find_search, outcome, write_end
+from core.searches import Outcome, SearchFiles, TrialState, find_search, outcome, write_end
 from core.store import Run, RunState, RunStore
 
 TICK_SECONDS = 0.2
@@ -93,7 +94,10 @@ class Searcher:
             if not self.files.stopped:
                 self._open(place)
         elif one.trial.cut_at:
-            self._pause(one.run)
+            if (
+                one.trial.ended_at is None
+            ):  # once that is written it is paused; a person may have it go on since
+                self._pause(one.run)
         elif one.trial.ours and one.trial.ended_at is None and one.run and not self.files.stopped:
             state = one.run.state()
             if not state.ended and not state.active:  # perhaps stopped with the search, which goes on now
@@ -179,7 +183,7 @@ class Searcher:
             values = propose(self.search, self.outcomes)
             if values is None:
                 return
-            trial = Trial(len(self.outcomes) + 1, values)
+            trial = Trial(1 + max((one.trial.number for one in self.outcomes), default=0), values)
             self._log.append({"trial": trial.number, "time": time.time(), "values": values})
             self.outcomes.append(Outcome(trial, None, TrialState.WAITING))
             self._open(len(self.outcomes) - 1)

@@ -16,10 +16,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from core.detached import spawn
 from core.errors import UserError
@@ -28,11 +27,15 @@ from core.history import History
 from core.launch import ready_fingerprint
 from core.locks import is_held
 from core.paths import read_json, write_json
+from core.search_log import SearchLog, Trial, is_amount, read_log
 from core.search_space import Search
 from core.store import Run, RunState, RunStore
 
 FOLDER = ".searches"
 FORMAT = 1
+LATEST = 2**40
+"""Seconds since 1970: a date beyond (in 36,000 years) can't be written."""
+
 _ID = re.compile(r"[0-9a-f]{12}")
 
 Histories = Callable[[Run], History]
@@ -53,29 +56,6 @@ class TrialState(enum.StrEnum):
     @property
     def open(self) -> bool:
         return self in (TrialState.WAITING, TrialState.RUNNING)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What the searcher wrote of one of its runs; `number` counts from 1.
-
-    `ours` tells whether the search made or started the run: it may stop no other. `known` are runs that had
-    ended before they were asked for. `rungs` maps an epoch to whether the run went on from there. `ended_at`
-    is how much of the budget had passed when its end was noticed, in seconds.
-    """
-
-    number: int
-    values: dict[str, Any]
-    run_id: str | None = None
-    ours: bool = False
-    known: bool = False
-    rungs: dict[int, bool] = field(default_factory=dict)
-    ended_at: float | None = None
-
-    @property
-    def cut_at(self) -> int | None:
-        """The epoch at which the search stopped it."""
-        return next((epoch for epoch, kept in self.rungs.items() if not kept), None)
 
 
 @dataclass(frozen=True)
@@ -109,41 +89,38 @@ class SearchFiles:
     def path(self, suffix: str) -> Path:
         return self.store.folder / FOLDER / f"{self.id}.{suffix}"
 
-    def trials(self) -> list[Trial]:
-        """All so far, in order; a line that was torn by a kill is left out."""
-        found: dict[int, Trial] = {}
+    def log(self) -> SearchLog:
+        """All that the searcher wrote so far."""
         try:
             content = self.path("jsonl").read_text(errors="replace")
         except FileNotFoundError:
-            return []
-        for line in content.rpartition("\n")[0].splitlines():
-            event = json.loads(line)
-            number = event["trial"]
-            if "values" in event:
-                found[number] = Trial(number, event["values"])
-            elif "run" in event:
-                about = {"run_id": event["run"], "ours": event["ours"], "known": event["known"]}
-                found[number] = replace(found[number], **about)
-            elif "epoch" in event:
-                rungs = {**found[number].rungs, event["epoch"]: event["kept"]}
-                found[number] = replace(found[number], rungs=rungs)
-            else:
-                found[number] = replace(found[number], ended_at=event["ended_at"])
-        return list(found.values())
+            return SearchLog()
+        return read_log(content, self.search)
+
+    def trials(self) -> list[Trial]:
+        """All so far, in order; what is damaged of the log is left out."""
+        return list(self.log().trials)
 
     def spent_seconds(self) -> float:
-        return (read_json(self.path("spent.json")) or {}).get("seconds", 0.0)
+        """Of the budget; where nothing readable tells, as much as had passed when a trial last ended."""
+        seconds = (read_json(self.path("spent.json")) or {}).get("seconds")
+        if is_amount(seconds):
+            return seconds
+        return max((trial.ended_at or 0.0 for trial in self.trials()), default=0.0)
 
     def end(self) -> End | None:
-        values = read_json(self.path("end.json"))
-        try:
-            return End(**values) if values else None
-        except TypeError:  # written by another version
-            return None
+        values = read_json(self.path("end.json")) or {}
+        if not isinstance(values.get("sentence"), str) or not is_amount(values.get("time")):
+            return None  # damaged, or written by another version
+        return End(values["time"], values["sentence"], values.get("failed") is True)
 
     def importances(self) -> dict[str, float]:
         """Field -> share of what decides about the best runs; empty as long as nobody can tell."""
-        return (read_json(self.path("importances.json")) or {}).get("importances", {})
+        found = (read_json(self.path("importances.json")) or {}).get("importances")
+        fields = {one.field for one in self.search.ranges}
+        if not isinstance(found, dict):
+            return {}
+        return {name: share for name, share in found.items() if name in fields and is_amount(share)}
 
     @property
     def over(self) -> bool:
@@ -196,6 +173,11 @@ def best(outcomes: list[Outcome]) -> Outcome | None:
     return max(finished, key=lambda one: one.accuracy, default=None)
 
 
+def compared(outcomes: list[Outcome]) -> int:
+    """From how many runs the best one was chosen: all that ended with a validation accuracy, cut ones too."""
+    return sum(not one.state.open and (one.accuracy is not None or bool(one.accuracies)) for one in outcomes)
+
+
 def searches(store: RunStore) -> list[SearchFiles]:
     """All that can be read here, the newest first."""
     found = [read(store, search_id) for search_id in _ids(store)]
@@ -217,8 +199,10 @@ def read(store: RunStore, search_id: str) -> SearchFiles | None:
         return None
     try:
         search = Search.from_dict(values["search"])
+        if not 0 <= values["created"] <= LATEST:
+            return None
         return SearchFiles(store, search_id, search, float(values["created"]), str(values["images"]))
-    except (KeyError, TypeError, ValueError, AttributeError, UserError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UserError):
         return None
 
 

@@ -7,8 +7,9 @@ import optuna
 import pytest
 
 from core.search import importances, keeps_up, propose, rebuilt
+from core.search_log import Trial
 from core.search_space import METHODS, REDUCTION, Search, rungs, share_trained
-from core.searches import Outcome, Trial, TrialState
+from core.searches import Outcome, TrialState
 from tests.test_search_space import QUICK, plan
 
 
@@ -146,6 +147,19 @@ def test_runs_beyond_the_top_third_of_their_rung_fall_behind():
     kept = [value for value in (0.05, 0.55, 0.65, 0.75, 0.85) if keeps_up(value, others)]
     assert kept == [0.65, 0.75, 0.85]  # of nine, three
     assert keeps_up(0.8, [0.8] * 5)  # equal ones are no better
+
+
+@pytest.mark.parametrize(
+    ("runs", "kept"), [(3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (9, 3), (10, 3), (100, 33)]
+)
+def test_third_that_goes_on_is_rounded_down_and_never_empty(runs, kept):
+    accuracies = [number / runs for number in range(runs)]
+    going = [
+        accuracy
+        for place, accuracy in enumerate(accuracies)
+        if keeps_up(accuracy, accuracies[:place] + accuracies[place + 1 :])
+    ]
+    assert going == accuracies[-kept:]
 
 
 def test_average_run_under_halving_is_as_short_as_its_rungs_say():

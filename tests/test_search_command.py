@@ -39,11 +39,12 @@ def test_search_prints_one_document_with_every_trial_and_its_winner(capsys, in_p
     assert best["values"] == next(
         trial["values"] for trial in result["trials"] if trial["run"] == best["run"]
     )
+    assert "chosen from 2 runs" in best["worth"] and "probably lower" in best["worth"]
     assert best["test_accuracy"] is None and all(run.looks() == 0 for run in store.runs())
 
     assert main(["search", *TINY, *settings, *FIELD]) == 0  # the same plan anew: all is there already
     printed = capsys.readouterr().out
-    assert "finished" in printed and "part of it is luck" in printed and best["folder"] in printed
+    assert "finished" in printed and best["worth"] in printed and best["folder"] in printed
     assert "test accuracy" not in printed and all(run.looks() == 0 for run in store.runs())
 
     _, again, _ = call(capsys, *TINY, *settings, *FIELD, "--test")

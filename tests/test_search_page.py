@@ -1,14 +1,17 @@
 """The Search page as a person meets it: form, search, winner, and what stays covered."""
 
 import dataclasses
+import json
 
 import pytest
+from scipy.stats import binomtest
 
 from core import searcher, searches
 from core.config import Recipe
 from core.paths import write_json
 from core.search_space import Search, parse_range
 from core.searches import TrialState, begin, best, outcome, write_end
+from core.settings import write_settings
 from core.store import Run, RunState
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 from tests.test_searcher import Machine
@@ -103,7 +106,7 @@ def test_search_runs_to_its_winner_from_the_page(app, store, tiny_recipe, in_pro
     assert [run.state() for run in store.runs()] == [RunState.FINISHED] * 2
     winning = max(run.history().validation_accuracy for run in store.runs())
     assert [one.value for one in app.metric] == [f"{winning:.1%}", "covered"]
-    assert "It has made all the runs" in text(app) and "part of it is luck" in text(app)
+    assert "It has made all the runs" in text(app) and "part of that is luck" in text(app)
     assert len(app.dataframe[0].value) == 2
 
 
@@ -141,6 +144,107 @@ def test_winner_and_every_run_are_shown_and_test_stays_covered_until_revealed(ap
     assert finished_run.looks() == 1
     others = [run for run in finished.store.runs() if run.id != finished_run.id]
     assert all(run.looks() == 0 for run in others)
+
+
+def test_without_the_cover_the_winner_s_test_figure_is_shown_and_counts_as_one_look(
+    app, finished, finished_run
+):
+    write_settings(finished.store.folder, cover_test=False)
+    visit(app, "pages/search.py")
+    assert app.metric[1].value == f"{finished_run.history().end.test_accuracy:.1%}"
+    assert not [button for button in app.button if button.key == "search.reveal"]
+    app.run()
+    looks = [
+        json.loads(line)["where"] for line in (finished_run.folder / "looks.jsonl").read_text().splitlines()
+    ]
+    assert looks == ["search page"]
+
+
+def test_click_on_reveal_that_comes_twice_counts_once(app, finished, finished_run):
+    visit(app, "pages/search.py")
+    app.session_state["revealed"] = [finished_run.id]  # another part of the page was quicker
+    app.button(key="search.reveal").click().run()
+    assert not app.exception and finished_run.looks() == 0
+    assert app.session_state["revealed"] == [finished_run.id]
+
+
+def test_runs_that_were_stopped_early_count_among_those_the_winner_was_chosen_from(app, finished):
+    visit(app, "pages/search.py")  # one finished, one cut with a figure, one waits without any
+    assert "chosen from 2 runs" in text(app) and "probably lower" in text(app)
+
+
+def test_only_run_was_not_chosen_for_luck(app, finished, finished_run):
+    lines = finished.path("jsonl").read_text().splitlines(keepends=True)
+    finished.path("jsonl").write_text("".join(line for line in lines if '"trial": 1' in line))
+    visit(app, "pages/search.py")
+    assert "only run with a result" in text(app) and "luck" not in text(app)
+    history = finished_run.history()
+    images = history.started.validation_images
+    found = binomtest(round(history.validation_accuracy * images), images).proportion_ci(method="wilson")
+    assert f"between {found.low:.1%} and {found.high:.1%}" in text(app)
+
+
+TRIAL = {"trial": 4, "values": {"learning_rate": 0.02, "nesterov": True}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "\0" * 50,
+        "{",
+        "[" * 100_000,
+        "[]",
+        "7",
+        '{"trial": 1}',
+        '{"values": {}}',
+        '{"trial": 99, "ended_at": 3.0}',
+        '{"trial": [1], "ended_at": 3.0}',
+        '{"trial": true, "ended_at": 3.0}',
+        '{"trial": 2, "ended_at": "x"}',
+        '{"trial": 2, "ended_at": NaN}',
+        '{"trial": 2, "ended_at": 1' + "0" * 400 + "}",
+        '{"trial": 2, "epoch": "x", "kept": false}',
+        '{"trial": 2, "epoch": 1, "kept": "no"}',
+        '{"trial": 2, "run": ["x"], "ours": true, "known": true}',
+        '{"trial": 2, "run": "x"}',
+        json.dumps({**TRIAL, "trial": 1}),
+        json.dumps({**TRIAL, "values": []}),
+        json.dumps({**TRIAL, "values": {"learning_rate": 0.02}}),
+        json.dumps({**TRIAL, "values": {"learning_rate": 0.07, "nesterov": True}}),
+        json.dumps({**TRIAL, "values": {"learning_rate": "<b>", "nesterov": True}}),
+        json.dumps({**TRIAL, "values": {"learning_rate": 0.02, "nesterov": 1}}),
+        json.dumps({**TRIAL, "values": {"learning_rate": 0.02, "speed": 1}}),
+    ],
+    ids=lambda line: line[:60].strip("\0") or "NUL",
+)
+def test_damaged_line_is_left_out_and_counted_and_the_rest_stays(finished, line):
+    before = finished.trials()
+    with finished.path("jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert finished.trials() == before and finished.log().damaged == 1
+    with finished.path("jsonl").open("a") as file:
+        file.write(json.dumps(TRIAL) + "\n")
+    assert [one.number for one in finished.trials()] == [1, 2, 3, 4]
+
+
+def test_search_with_damaged_files_is_shown_with_a_sentence_and_others_still_open(
+    app, finished, tiny_recipe, spawned
+):
+    other = begin(finished.store, Search(tiny_recipe, (parse_range("width", tiny_recipe),)))
+    other.path("jsonl").write_text('[]\n{"trial": 1}\n\0\0\n')
+    with finished.path("jsonl").open("a") as file:
+        file.write('{"trial": 4, "values": {"learning_rate": 0.5, "nesterov": false}}\n')
+    finished.path("spent.json").write_text('{"seconds": "x"}')
+    finished.path("importances.json").write_text(
+        '{"importances": {"speed": 0.5, "learning_rate": "x", "nesterov": 0.4}}'
+    )
+    visit(app, "pages/search.py", search=other.id)
+    assert not app.exception and not app.error
+    assert "3 lines of its log can't be read" in app.warning[0].value
+    app.selectbox(key="search.shown").set_value(finished.id).run()
+    assert not app.exception and not app.error and "The best recipe so far: run 1" in text(app)
+    assert "1 line of its log can't be read" in app.warning[0].value
+    assert finished.importances() == {"nesterov": 0.4}
 
 
 def test_winner_s_recipe_goes_to_train_and_to_seeds(app, finished, finished_run):

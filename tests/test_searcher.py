@@ -173,13 +173,15 @@ def test_without_halving_the_worst_is_left_alone(searched):
     assert states(searcher)[:3] == ["running"] * 3
 
 
-def test_judgement_survives_a_restart(searched):
+def test_judgement_survives_a_restart(searched, monkeypatch):
     searcher = searched(halving=True)
     searcher.tick()
     for number, accuracy in ((1, 0.3), (2, 0.2), (3, 0.1)):
         searcher._trainer.train(run_of(searcher, number), accuracy)
-    searcher.tick()
-    run_of(searcher, 3).unmark("pause")  # the kill came between the line and the deed
+    monkeypatch.setattr(searcher, "_pause", killing)  # the kill comes between the line and the deed
+    with pytest.raises(Killed):
+        searcher.tick()
+    assert not run_of(searcher, 3).marked("pause")
     again = restarted(searcher)
     assert run_of(again, 3).marked("pause")
     again.tick()
@@ -187,8 +189,28 @@ def test_judgement_survives_a_restart(searched):
     assert again.outcomes[2].state is TrialState.CUT
 
 
+def test_cut_run_that_a_person_has_go_on_is_not_paused_again_by_the_next_searcher(searched):
+    searcher = searched(halving=True)
+    searcher.tick()
+    machine, cut = searcher._trainer, run_of(searcher, 3)
+    for number, accuracy in ((1, 0.3), (2, 0.2), (3, 0.1)):
+        machine.train(run_of(searcher, number), accuracy)
+    searcher.tick()
+    machine.end(cut)
+    assert cut.state() is RunState.PAUSED
+    enqueue(searcher.store, cut)
+    again = restarted(searcher)
+    again.tick()
+    assert cut.state() in (RunState.QUEUED, RunState.RESUMING) and cut.queued and not cut.marked("pause")
+    assert again.outcomes[2].state is TrialState.CUT and again.outcomes[2].accuracies == (0.1,)
+
+
 class Killed(BaseException):
     pass
+
+
+def killing(*arguments):
+    raise Killed
 
 
 @pytest.mark.parametrize("deeds", range(1, 18))
@@ -241,6 +263,47 @@ def test_torn_last_line_is_cut(searched):
     again = restarted(searcher)
     again.tick()
     assert again.files.trials() == before
+
+
+def test_searcher_goes_on_behind_a_damaged_line_and_gives_no_number_twice(searched):
+    searcher = searched(most_runs=5)
+    searcher.tick()
+    path = searcher.files.path("jsonl")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"trial": 2,' not in line) + "\0\0\0\n")
+    again = restarted(searcher)
+    again.tick()
+    again._trainer.finish(run_of(again, 1), 0.5)
+    again.tick()
+    numbers = [one.number for one in again.files.trials()]
+    assert numbers[:2] == [1, 3] and len(numbers) == len(set(numbers)) >= 3
+    assert again.files.log().damaged == 1
+
+
+@pytest.mark.parametrize("spent", ['{"seconds": "x"}', '{"seconds": -5}', '{"seconds": NaN}', "[]", "\0\0"])
+def test_budget_whose_file_is_damaged_begins_at_the_last_end_that_is_known(searched, spent):
+    searcher = searched()
+    searcher.tick()
+    searcher._log.append({"trial": 1, "ended_at": 21.5})
+    searcher.files.path("spent.json").write_text(spent)
+    assert searcher.files.spent_seconds() == 21.5
+
+
+@pytest.mark.parametrize("end", ['{"time": 1, "sentence": [1]}', '{"time": "x", "sentence": "Over."}', "[]"])
+def test_end_that_is_damaged_is_an_end_without_a_sentence(searched, end):
+    files = searched().files
+    files.path("end.json").write_text(end)
+    assert files.over and files.end() is None
+
+
+@pytest.mark.parametrize("created", ["NaN", "1e300", "-1", '"x"', "1" + "0" * 400])
+def test_search_of_no_date_is_left_out(searched, created):
+    files = searched().files
+    path = files.path("json")
+    values = path.read_text()
+    before, _, rest = values.partition('"created": ')
+    path.write_text(f'{before}"created": {created}{rest[rest.index(",") :]}')
+    assert searches.searches(files.store) == []
 
 
 def test_budget_ends_the_search_and_stops_what_is_unfinished(searched):

@@ -166,7 +166,8 @@ def _how() -> dict[str, Any]:
         "Stop runs that fall behind (successive halving)",
         key="search.halving",
         persist_state="session",
-        help="After 1, 3, 9, 27 … epochs a run goes on only if it is in the best third of those that came so far. "
+        help="After 1, 3, 9, 27 … epochs a run goes on only if it is in the best third (rounded down, at least one) "
+        "of those that came so far; the first two always do. "
         "Many more values are tried in the same time; a recipe that starts slowly and ends well may be missed.",
     )
     return how

@@ -9,8 +9,9 @@ import streamlit as st
 from core import search_figures as figures
 from core.config import KNOBS, in_words
 from core.search_figures import Dot
+from core.search_log import Trial
 from core.search_space import METHODS, Search
-from core.searches import Outcome, SearchFiles, TrialState, best, go_on, outcome, stop_search
+from core.searches import Outcome, SearchFiles, TrialState, best, compared, go_on, outcome, stop_search
 from core.store import Run
 from pages.parts import cache, frame
 from pages.parts.cache import freeze_imports
@@ -44,16 +45,31 @@ def _moves(files: SearchFiles) -> bool:
 def _tick(files: SearchFiles, moved: bool, known: Known) -> None:
     if moved and not _moves(files):
         st.rerun()  # draws this fragment anew, without a clock
+    show_told()  # by a callback of this fragment, after which nothing else is drawn
     if moved:
-        show_told()
         frame.go_on()
     with sentences():
-        _draw(files, _outcomes(files, known))
+        log = files.log()
+        if log.damaged:
+            _tell_damage(log.damaged)
+        _draw(files, _outcomes(files, log.trials, known))
 
 
-def _outcomes(files: SearchFiles, known: Known) -> list[Outcome]:
+def _tell_damage(lines: int) -> None:
+    what = (
+        "1 line of its log can't be read and is"
+        if lines == 1
+        else f"{lines} lines of its log can't be read and are"
+    )
+    st.warning(
+        f"This search is damaged: {what} left out here. Its runs are untouched: see Runs.",
+        icon=":material/warning:",
+    )
+
+
+def _outcomes(files: SearchFiles, trials: Sequence[Trial], known: Known) -> list[Outcome]:
     found = []
-    for trial in files.trials():
+    for trial in trials:
         if trial.number not in known:
             one = outcome(files, trial, lambda run: cache.history(run.id))
             if trial.ended_at is None:
@@ -71,7 +87,7 @@ def _draw(files: SearchFiles, outcomes: list[Outcome]) -> None:
         return
     winning = best(outcomes)
     if winning:
-        winner(files, winning, sum(one.state is TrialState.FINISHED for one in outcomes))
+        winner(files, winning, compared(outcomes))
     dots = {one.trial.number: _dot(files.search, one, winning) for one in outcomes}
     _course(files, outcomes, dots)
     _slices(files.search, outcomes, dots)

@@ -1,25 +1,26 @@
 """The best run of a search: what it reached, what that is worth, and where to go from there."""
 
-import math
-
 import streamlit as st
 
 from core import search_figures as figures
 from core.config import KNOBS, Recipe
 from core.events import Finished
+from core.search_worth import worth
 from core.searches import Outcome, SearchFiles
-from core.store import Run
 from pages.parts import cache
-from pages.parts.frame import told, wrapping_columns
+from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.recipe_form import value_title
+from pages.parts.reveal import are_shown, look_at
 from pages.parts.words import escaped, percent
 
 IMPORTANCE_HEIGHT_PX = 200
+WHERE = "search page"
+"""What is written down of a look at test here."""
 
 
-def winner(files: SearchFiles, best: Outcome, finished: int) -> None:
-    """Args: finished: of how many runs it is the best."""
+def winner(files: SearchFiles, best: Outcome, compared: int) -> None:
+    """Args: compared: from how many runs it was chosen."""
     left, right = wrapping_columns([3, 2], "search-winner", gap="large")
     with left, st.container(border=True, key="search-best"):
         running = "" if files.over else " so far"
@@ -30,7 +31,8 @@ def winner(files: SearchFiles, best: Outcome, finished: int) -> None:
         ]
         st.markdown(", ".join(values))
         _figures(best)
-        st.caption(_worth(best, finished))
+        started = cache.history(best.run.id).started
+        st.caption(worth(best.accuracy, compared, started and started.validation_images))
         _ways(files, best)
     with right:
         _importances(files)
@@ -38,13 +40,13 @@ def winner(files: SearchFiles, best: Outcome, finished: int) -> None:
 
 def _figures(best: Outcome) -> None:
     """Validation, and test behind a button."""
-    run, revealed = best.run, best.run.id in st.session_state.setdefault("revealed", [])
+    run, revealed = best.run, are_shown([best.run], WHERE)
     end = cache.history(run.id).end
     columns = st.columns(2)
     columns[0].metric(
         "Validation accuracy",
         percent(best.accuracy),
-        help="The search chose by this figure, so it flatters: see below.",
+        help="The search chooses by this figure; what that makes it worth stands below.",
     )
     shown = percent(end.test_accuracy) if revealed and isinstance(end, Finished) else "covered"
     columns[1].metric(
@@ -59,32 +61,9 @@ def _figures(best: Outcome) -> None:
             key="search.reveal",
             icon=":material/visibility:",
             help=hint,
-            on_click=_reveal,
-            args=(run,),
+            on_click=look_at,
+            args=([run], WHERE),
         )
-
-
-def _reveal(run: Run) -> None:
-    with told():
-        run.look("search page")
-        st.session_state["revealed"] = [*st.session_state["revealed"], run.id]
-
-
-def _worth(best: Outcome, finished: int) -> str:
-    """What the figure of a winner is worth."""
-    started = cache.history(best.run.id).started
-    chance = ""
-    if started and started.validation_images:
-        half = 1.96 * math.sqrt(best.accuracy * (1 - best.accuracy) / started.validation_images)
-        chance = (
-            f" With {started.validation_images:,} validation images chance alone moves one accuracy by "
-            f"± {100 * half:.1f} points."
-        )
-    of = f"the highest of {finished} validation accuracies" if finished > 1 else "the only one so far"
-    return (
-        f"It is {of}, and it was chosen for being that: part of it is luck, and the true figure is lower.{chance} "
-        "Repeat it over seeds before you believe it."
-    )
 
 
 def _ways(files: SearchFiles, best: Outcome) -> None:
