@@ -94,10 +94,8 @@ class Searcher:
             if not self.files.stopped:
                 self._open(place)
         elif one.trial.cut_at:
-            if (
-                one.trial.ended_at is None
-            ):  # once that is written it is paused; a person may have it go on since
-                self._pause(one.run)
+            if one.trial.ended_at is None:
+                self._pause(one.run)  # later it is paused for sure, or a person had it go on since
         elif one.trial.ours and one.trial.ended_at is None and one.run and not self.files.stopped:
             state = one.run.state()
             if not state.ended and not state.active:  # perhaps stopped with the search, which goes on now

@@ -214,6 +214,7 @@ TRIAL = {"trial": 4, "values": {"learning_rate": 0.02, "nesterov": True}}
         json.dumps({**TRIAL, "values": {"learning_rate": "<b>", "nesterov": True}}),
         json.dumps({**TRIAL, "values": {"learning_rate": 0.02, "nesterov": 1}}),
         json.dumps({**TRIAL, "values": {"learning_rate": 0.02, "speed": 1}}),
+        json.dumps({**TRIAL, "values": {**TRIAL["values"], "speed": 1}}),
     ],
     ids=lambda line: line[:60].strip("\0") or "NUL",
 )
