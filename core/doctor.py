@@ -14,6 +14,9 @@ from core.errors import UserError
 from core.locks import FileLock, is_held
 from core.paths import read_json
 from core.repair import Copies, Finding, whole_json
+from core.searches import FOLDER as SEARCHES
+from core.searches import FORMAT as SEARCH_FORMAT
+from core.searches import read as read_search
 from core.store import QUEUE, Run, RunStore
 from core.sweep import FOLDER as PLANS
 from core.sweep import FORMAT as PLAN_FORMAT
@@ -87,14 +90,26 @@ def _temporaries(store: RunStore) -> Iterator[Finding]:
 
 
 def _plans(store: RunStore) -> Iterator[Finding]:
-    """Plans of sweeps. What was planned nobody else knows, so one that can't be read is not taken away."""
+    """Plans of sweeps and searches. What was planned nobody else knows: one that can't be read is not taken away."""
     for path in sorted((store.folder / PLANS).glob("*.json")):
         if read_plan(path) is None:
-            version = (read_json(path) or {}).get("format")
-            newer = type(version) is int and version > PLAN_FORMAT
-            fault = "a newer Tenfold wrote this plan" if newer else "the plan of this sweep can't be read"
-            cure = "open it with the newer version" if newer else "move it away to plan the sweep anew"
-            yield Finding(f"{PLANS}/{path.name}", fault, cure)
+            yield _unread_plan(path, PLAN_FORMAT, "sweep")
+    for path in _search_plans(store):
+        if read_search(store, path.stem) is None:
+            yield _unread_plan(path, SEARCH_FORMAT, "search")
+
+
+def _search_plans(store: RunStore) -> list[Path]:
+    """Files of the form ID.json; what a search came to stands in ID.WORD.json."""
+    return [path for path in sorted((store.folder / SEARCHES).glob("*.json")) if "." not in path.stem]
+
+
+def _unread_plan(path: Path, known: int, kind: str) -> Finding:
+    version = (read_json(path) or {}).get("format")
+    newer = type(version) is int and version > known
+    fault = "a newer Tenfold wrote this plan" if newer else f"the plan of this {kind} can't be read"
+    cure = "open it with the newer version" if newer else f"move it away to plan the {kind} anew"
+    return Finding(f"{path.parent.name}/{path.name}", fault, cure)
 
 
 def _notes(store: RunStore) -> Iterator[Finding]:
@@ -103,7 +118,8 @@ def _notes(store: RunStore) -> Iterator[Finding]:
         store.folder,
         *(path for path in store.folder.glob(".*/") if path.name not in (PLANS, ".repair")),
     ]
-    for path in sorted(path for folder in folders for path in folder.glob("*.json")):
+    found = {path for folder in folders for path in folder.glob("*.json")}
+    for path in sorted(found - {*_search_plans(store)}):
         if not whole_json(path.read_bytes()):
             yield _aside(store, path, "it can't be read")
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from core.events import EpochEnd, Finished, from_line
 from core.history import History, read_history
@@ -56,12 +57,26 @@ def examine_record(store: RunStore, folder: Path, known: Known) -> Iterator[Find
             lambda copies: _write_record(copies, folder, spec),
             folder,
         )
+    elif another := _told_id(values or {}):
+        yield Finding(
+            where,
+            f"the record is that of another run ({another}): the folder was renamed or copied, or the record changed",
+            "give the folder its own name back, or move it away",
+        )
     else:
         yield Finding(
             where,
             f"{fault}, and its id is of no recipe that is known here",
             "fetch run.json from a backup, or move the folder away: its files are left as they are",
         )
+
+
+def _told_id(values: dict[str, Any]) -> str | None:
+    """The id of the run that a record tells of; None where it tells of none."""
+    try:
+        return id_of(str(values["digest"]), int(values["seed"]), int(values["attempt"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _write_record(copies: Copies, folder: Path, spec: RunSpec) -> None:
@@ -76,14 +91,6 @@ def _write_record(copies: Copies, folder: Path, spec: RunSpec) -> None:
 
 def examine_run(run: Run) -> Iterator[Finding]:
     """Faults of a readable run that no worker has at the moment."""
-    spec = run.spec
-    if id_of(spec.digest, spec.seed, spec.attempt) != run.id:
-        yield Finding(
-            f"{run.id}/run.json",
-            "the record is that of another run: the folder was renamed or copied",
-            "give the folder its own name back, or move it away",
-        )
-        return
     yield from _events(run)
     history = read_history(run.events_path, with_steps=False)
     yield from _epochs(run, history)

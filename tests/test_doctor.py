@@ -161,8 +161,38 @@ def test_unreadable_plan_is_named_and_left_for_a_person(store, finished_run):
     assert plan.exists()
 
 
+def test_record_with_a_changed_seed_gets_the_seed_of_its_id_back(
+    store, finished_run, tiny_recipe, shapes_fingerprint
+):
+    other, _ = store.open(tiny_recipe, 7, shapes_fingerprint)
+    record = other.folder / "run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "seed": 8}))
+    assert mended(store).get(other.id).spec.seed == 7
+
+
+def test_plan_of_a_search_is_left_for_a_person_and_its_notes_are_not(store, finished_run):
+    folder = store.folder / ".searches"
+    folder.mkdir()
+    (folder / "0123456789ab.json").write_text('{"format": 1, "sear')
+    (folder / "ba9876543210.json").write_text('{"format": 99}')
+    (folder / "0123456789ab.spent.json").write_text("{")
+    assert faults(store) == {
+        ".searches/0123456789ab.json": "the plan of this search can't be read",
+        ".searches/ba9876543210.json": "a newer Tenfold wrote this plan",
+        ".searches/0123456789ab.spent.json": "it can't be read",
+    }
+    mended(store)
+    assert {path.name for path in folder.iterdir()} == {"0123456789ab.json", "ba9876543210.json"}
+
+
+def test_labels_that_are_cut_are_moved_and_the_run_stays(store, finished_run):
+    (finished_run.folder / "labels.json").write_text('{"star": tr')
+    assert faults(store) == {f"{finished_run.id}/labels.json": "it can't be read"}
+    assert mended(store).get(finished_run.id).state() is RunState.FINISHED and faults(store) == {}
+
+
 def test_renamed_folder_is_named(store, finished_run):
-    finished_run.folder.rename(store.folder / ("a" * 32))
+    finished_run.folder.rename(store.folder / ("a" * 32))  # the digest is known by no other run
     assert "another run" in faults(store)["a" * 32 + "/run.json"]
 
 

@@ -34,7 +34,7 @@ LAYERS = (
     ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor_command",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor doctor_command",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}

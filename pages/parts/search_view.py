@@ -17,6 +17,7 @@ from pages.parts import cache, frame
 from pages.parts.cache import freeze_imports
 from pages.parts.frame import sentences, show_told, told, wrapping_columns
 from pages.parts.live_chart import live_chart
+from pages.parts.pace import ticking
 from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
 from pages.parts.search_winner import winner
@@ -35,7 +36,7 @@ def search_view(files: SearchFiles) -> None:
     """Draw a search, and keep it up to date while it is under way."""
     freeze_imports()
     moves = _moves(files)
-    st.fragment(_tick, run_every=TICK_SECONDS if moves else None)(files, moves, {})
+    ticking(_tick, TICK_SECONDS, moves)(files, moves, {})
 
 
 def _moves(files: SearchFiles) -> bool:

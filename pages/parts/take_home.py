@@ -29,6 +29,7 @@ from core.store import Run
 from core.taking import MADE, Made
 from pages.parts import cache
 from pages.parts.frame import sentences, told
+from pages.parts.pace import ticking
 from pages.parts.reveal import is_shown
 from pages.parts.words import ago, escaped
 
@@ -58,7 +59,7 @@ def take_home(run: Run) -> None:
     with sentences():
         _weights(run)
     moving = any((made := taking.status(run, kind, test)) and made.running for kind in MADE)
-    st.fragment(_made_files, run_every=TICK_SECONDS if moving else None)(run, test, moving)
+    ticking(_made_files, TICK_SECONDS, moving)(run, test, moving)
     with sentences():
         checked_file(run, "predictions.npz")
         _tables(run, test)

@@ -30,7 +30,7 @@ from core.store import RunStore
 from tests.chromium import served
 from tests.faults.clients import Client
 
-PAGES = ("", "data", "train", "runs", "seeds", "classify")
+PAGES = ("", *sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
 SETTLING_SECONDS = 20.0
 """After all have connected: pages learn the new pace at their next ticks."""
 

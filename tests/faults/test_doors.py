@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 from core.paths import ROOT
 from tests.chromium import served
 from tests.faults.clients import Client
-from tests.faults.soak import serving
+from tests.faults.soak import PAGES, serving
 
 pytestmark = pytest.mark.faults
 
@@ -252,9 +252,9 @@ def test_upload_is_never_served_as_it_came(address):
     assert asyncio.run(go())
 
 
-@pytest.mark.parametrize("page", ["", "data", "train", "runs", "seeds", "classify"])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_query_parameter_reaches_a_file_or_a_traceback(address, home, page):
-    parameters = ("run", "recipes", "recipe", "model", "dataset", "folder", "page")
+    parameters = ("run", "recipes", "recipe", "model", "search", "experiment", "dataset", "page")
 
     async def go() -> Client:
         async with Client(address, keep_elements=True) as client:

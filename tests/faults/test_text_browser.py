@@ -9,8 +9,9 @@ from core.config import Recipe
 from core.datasets import source
 from core.datasets.offered import register
 from core.events import Failed, from_line, to_line
+from core.labels import MOST_TAG_LETTERS
 from core.launch import start_sweep
-from core.paths import ROOT, data_dir
+from core.paths import ROOT, data_dir, write_json
 from core.store import RunStore
 from core.worker import work
 from tests.chromium import PATIENCE_MS, launched, served
@@ -61,6 +62,10 @@ def trained(store: RunStore) -> RunStore:
         classes = [*SLASHES, *started.classes[len(SLASHES) :]]
         lines[0] = to_line(dataclasses.replace(started, classes=classes)).strip()
         run.events_path.write_text("\n".join([*lines, ""]))
+        tags = [name[:MOST_TAG_LETTERS] for name in (*MARKUP, SCRIPTS[0])]
+        write_json(
+            run.folder / "labels.json", {"tags": tags, "star": True, "note": " ".join([*MARKUP, *SLASHES])}
+        )
     failed, _ = store.open(dataclasses.replace(recipe, learning_rate=0.5), 0, images.ready_fingerprint())
     failed.events_path.write_text(to_line(Failed(1.0, "error", " ".join([*SLASHES, *MARKUP]))))
     return store
@@ -87,7 +92,7 @@ def _place(message) -> str:
 
 
 def settled(page) -> None:
-    page.wait_for_timeout(250)
+    page.wait_for_timeout(120)
     page.wait_for_selector('[data-test-script-state="notRunning"]', timeout=2 * PATIENCE_MS)
 
 
@@ -141,8 +146,7 @@ def test_names_that_are_markup_are_text_on_every_page(page, trained):
         f"train?run={runs[0].id}",
         f"runs?run={runs[0].id}",
         f"runs?run={runs[-1].id}",
-        "seeds",
-        "classify",
+        *("seeds", "classify", "report", "search", "experiments", "settings"),
     ]
     for name in addresses:
         page.goto(f"{page.address}/{name}")
