@@ -68,10 +68,9 @@ def starve(store: RunStore, recipe: Recipe, fingerprint: str, room_mb: int, seed
             status,
             run.log_path.read_text()[-2000:],
         )
-    elif isinstance(end, Failed):
-        if room_mb >= IMPORTS_MB or end.reason != "error":
-            assert end.reason == "out_of_memory", (room_mb, end, run.log_path.read_text()[-2000:])
-            assert f"try a batch size of {recipe.batch_size // 2}." in end.message
+    elif isinstance(end, Failed) and (room_mb >= IMPORTS_MB or end.reason != "error"):
+        assert end.reason == "out_of_memory", (room_mb, end, run.log_path.read_text()[-2000:])
+        assert f"try a batch size of {recipe.batch_size // 2}." in end.message
     store.dequeue(run)
     assert not_json(run.folder) == []
     return run
