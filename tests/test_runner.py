@@ -235,6 +235,52 @@ def test_worker_that_came_too_late_is_no_launch(store, tiny_recipe, fake_worker)
     other.release()
 
 
+def test_next_runner_starts_no_second_worker_beside_one_that_is_on_its_way(store, tiny_recipe, fake_worker):
+    started = fake_worker("import time; time.sleep(60)")
+    (run,) = queued(store, tiny_recipe, [1])
+    Runner(store).tick()  # and dies
+    successor = Runner(store)
+    assert successor.tick() and len(started) == 1 and run.runner_note()["launches"] == 1
+    started[0].kill()
+    started[0].wait()
+    successor.tick()
+    assert len(started) == 2 and run.runner_note()["launches"] == 2
+
+
+def test_worker_of_a_run_that_can_not_be_written_is_given_up_with_a_reason(store, tiny_recipe, fake_worker):
+    started = fake_worker(f"import os; os._exit({WorkerExit.UNWRITABLE})")
+    (run,) = queued(store, tiny_recipe, [1])
+    runner = Runner(store)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while runner.tick() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(started) == LAUNCHES and "can't be written to" in run.runner_note()["failure"]
+
+
+def test_run_whose_launch_can_not_be_noted_is_not_launched(store, tiny_recipe, fake_worker):
+    """Else nothing would count how often its worker died, and it would be started for ever."""
+    started = fake_worker("import time; time.sleep(60)")
+    (run,) = queued(store, tiny_recipe, [1])
+    (run.folder / "runner.json").mkdir()
+    assert Runner(store).tick() and started == []
+
+
+def test_leftovers_of_the_killed_are_removed_and_those_of_the_living_are_not(store, tiny_recipe, monkeypatch):
+    monkeypatch.setattr(runner_module, "IDLE_SECONDS", 0.3)
+    (run,) = queued(store, tiny_recipe, [1])
+    stale, other = run.folder / ".runner.json.0123abcd.tmp", run.folder / ".proof.json.0123abcd.tmp"
+    unborn, young = store.folder / ".new-0123", store.folder / ".new-4567"
+    for folder in (unborn, young):
+        folder.mkdir()
+    stale.write_text("{")
+    other.write_text("{")
+    os.utime(unborn, (1, 1))
+    run.mark("pause")
+    assert runner_module.main([str(store.folder)]) == 0
+    assert not stale.exists() and other.exists()
+    assert not unborn.exists() and young.exists()
+
+
 def test_second_runner_leaves_again(store):
     store.folder.mkdir()
     lock = FileLock(store.folder / LOCK_NAME)

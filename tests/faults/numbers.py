@@ -73,7 +73,9 @@ def break_loss(folder: Path, value: float, at_call: int, **changes: object) -> R
         assert work(run) is WorkerExit.DONE
     end = run.history().end
     assert isinstance(end, Failed) and end.reason == "diverged", (name, end)
-    step = at_call + (-at_call) % recipe.log_every  # where it is looked at next
+    # Where it is looked at next: at a logged step, or at the end of the epoch.
+    every, epoch = recipe.log_every, run.history().started.steps_per_epoch
+    step = min(at_call + (-at_call) % every, at_call + (-at_call) % epoch)
     assert f"by step {step}:" in end.message and "learning rate" in end.message, (name, end.message)
     healthy(run)
     return run
