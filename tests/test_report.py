@@ -126,7 +126,7 @@ def test_page_names_what_differs_and_covers_test(app, store):
     assert "(seed 42, 1 of 10)" in words  # what stands beside the ten
 
 
-def test_half_the_width_is_near_a_quarter_and_drawings_are_another_experiment(store):
+def test_half_the_width_is_near_and_a_quarter_is_another_experiment(store):
     own = report.recipe_of(BASELINE)
     assert report.is_near(BASELINE, dataclasses.replace(own, width=0.5, dataset="folder:/photographs"))
     assert not report.is_near(BASELINE, dataclasses.replace(own, width=0.25))
