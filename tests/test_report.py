@@ -120,10 +120,17 @@ def test_page_names_what_differs_and_covers_test(app, store):
     fake(store, dataclasses.replace(report.recipe_of(BASELINE), width=0.25), [42])
     visit(app, "pages/report.py")
     words = text(app).replace("\\", "")
-    assert "Nearest that you have, not the same experiment" in words
+    assert "Another experiment, not the report's" in words
     assert "Width: 1× in the report, here 0.25×" in words
     assert "75.01" not in words and "covered" in words
     assert "(seed 42, 1 of 10)" in words  # what stands beside the ten
+
+
+def test_half_the_width_is_near_and_a_quarter_is_another_experiment(store):
+    own = report.recipe_of(BASELINE)
+    assert report.is_near(BASELINE, dataclasses.replace(own, width=0.5, dataset="folder:/photographs"))
+    assert not report.is_near(BASELINE, dataclasses.replace(own, width=0.25))
+    assert not report.is_near(BASELINE, dataclasses.replace(own, dataset="shapes"))
 
 
 def test_reveal_shows_the_difference_and_counts_the_look(app, store):
