@@ -43,6 +43,15 @@ def inspected(page) -> list[str]:
     ]
 
 
+def is_error(message) -> bool:
+    """Streamlit looks for its own server below every part of a deep link's path first: those 404s are not errors."""
+    return message.type == "error" and "/_stcore/" not in message.location["url"]
+
+
+def told(message) -> str:
+    return f"{message.text} ({message.location['url']})"
+
+
 def repeat(page, place: str, seeds: str) -> None:
     """Fill the form of a sweep and start it."""
     field = page.locator(f".st-key-{place}\\.seeds input, .st-key-{place}-seeds input")
@@ -54,7 +63,7 @@ def repeat(page, place: str, seeds: str) -> None:
 
 def test_first_ten_minutes_of_a_class(page, address):
     problems, errors, begin = {}, [], time.monotonic()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("console", lambda message: errors.append(told(message)) if is_error(message) else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
 
     def stage(name: str) -> None:

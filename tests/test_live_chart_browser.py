@@ -120,7 +120,7 @@ def test_zoom_and_hidden_curve_stay_while_the_chart_grows(page, address):
     assert last["mark"] == "the same node"
     assert last["width"] < zoomed["width"] and last["text"] != zoomed["text"]
     assert page.locator(".legendtext").first.text_content() == NAME
-    assert re.match(r"Curves of \d+ points", page.get_by_role("img").first.get_attribute("aria-label"))
+    assert re.match(r"Curves of \d+ points", page.get_by_role("figure").first.get_attribute("aria-label"))
     assert sum("plotly.min.js" in url for url in page.asked) == 1, "two charts share one plotly"
     assert max(page.message_bytes) < LARGEST_MESSAGE_BYTES, "plotly does not come with the data"
     assert [url for url in page.asked if not re.match(r"(http|ws)://127\.0\.0\.1:|blob:|data:", url)] == []

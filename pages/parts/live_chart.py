@@ -33,7 +33,7 @@ _PLOTLY = f"{'/' if _base else ''}{_base}/component/{_folder.name}/plotly.min.js
 
 _chart = st.components.v2.component(
     "tenfold_chart",
-    html='<div class="chart" role="img"></div>',
+    html='<div class="chart" role="figure"></div>',
     js=(Path(__file__).parent / "live_chart.js").read_text(encoding="utf-8"),
     isolate_styles=False,  # plotly's style sheet goes into the document, where a shadow root does not see it
 )
