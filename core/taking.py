@@ -26,7 +26,7 @@ FOLDER = "exports"
 MADE = {
     "safetensors": "Weights as safetensors",
     "onnx": "ONNX model",
-    "script": "PyTorch script",
+    "script": "PyTorch script with its images",
     "tensorboard": "TensorBoard event files",
 }
 """What is made in that process, and how it is called."""

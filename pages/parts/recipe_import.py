@@ -37,7 +37,7 @@ def forget_link(recipe: Recipe, seed: int) -> None:
 def recipe_upload() -> None:
     """A file with a recipe, as the Runs page gives it."""
     st.file_uploader(
-        "A recipe from a file",
+        "Recipe (JSON)",
         type="json",
         key="recipe.file",
         max_upload_size=1,

@@ -161,10 +161,10 @@ def _tables(run: Run, test: bool) -> None:
         ),
     }
     suffix = "" if test else "-validation-only"
-    for name, (table, help) in tables.items():
-        if name == "steps" and not cache.history(run.id).steps:
-            continue
-        with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True):
+        for name, (table, help) in tables.items():
+            if name == "steps" and not cache.history(run.id).steps:
+                continue
             for kind in ("csv", "parquet"):
                 st.download_button(
                     f"{name.capitalize()}, {'CSV' if kind == 'csv' else 'Parquet'}",
