@@ -80,10 +80,10 @@ def test_stop_and_pause_of_some_leave_the_others_going(store, longer, shapes_fin
     assert waiting.state() is RunState.PAUSED and not waiting.queued
     pause(store, paused)
     wait(lambda: stopped.history().epochs)
+    stop(store, stopped)  # at once: it has three short epochs left
     assert paused.state() is RunState.PAUSED
     wait(lambda: not paused.queued)  # the runner's to see: its process has gone on already
     assert len(set(processes([paused, stopped]))) == 1  # a pause does no harm to its process
-    stop(store, stopped)
     Local().start(store, [paused, waiting])
     wait(lambda: not store.queue())
     assert [run.state() for run in (paused, waiting, last)] == [RunState.FINISHED] * 3
