@@ -12,8 +12,9 @@ import streamlit as st
 from streamlit import runtime
 from streamlit.runtime.stats import ACTIVE_SESSIONS_FAMILY
 
-SHARE = 0.15
-"""Of one core, for ticks of all pages together; what the pages need besides is on top."""
+SHARE = 0.11
+"""Of one core, for ticks of all pages together. Visits are on top: where everybody goes to another page once a
+minute, they take nearly as much again, and both shall stay below a fifth of a core."""
 
 TICK_CPU_SECONDS = 0.03
 """What a tick takes while all cores train, curves of a thousand points and redrawn pages included; 0.01 s where
