@@ -9,7 +9,7 @@ from core.config import in_words
 from core.errors import UserError
 from core.store import Run
 
-_CURE = 'train it again (its recipe and seed on Train, then "Train again").'
+_CURE = "delete that run on the Runs page, and train its recipe with this seed again."
 
 
 @dataclass(frozen=True)

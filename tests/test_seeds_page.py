@@ -183,7 +183,7 @@ def test_recipes_on_different_images_are_warned_of(app, store, trained, tiny_rec
 def test_damaged_predictions_are_a_sentence(app, trained):
     (trained[0].rows[0].run.folder / "predictions.npz").write_bytes(b"")
     revealed(visit(app, "pages/seeds.py"))
-    assert any("start the sweep again" in error.value.replace("\\", "") for error in app.error)
+    assert any("delete that run on the Runs page" in error.value.replace("\\", "") for error in app.error)
 
 
 def test_one_covered_recipe_covers_the_table_again(app, trained):

@@ -120,7 +120,7 @@ def test_damaged_predictions_are_refused_in_a_sentence(sweep, damage):
     else:
         content[content.index(b"test_logits") + 300] ^= 255
         path.write_bytes({"empty": b"", "cut": content[:400], "flipped": content}[damage])
-    with pytest.raises(UserError, match="start the sweep again"):
+    with pytest.raises(UserError, match="delete that run on the Runs page"):
         read_predictions(run)
 
 
