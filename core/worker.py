@@ -44,8 +44,13 @@ from core.train import (
     train,
 )
 
-_NO_MEMORY = re.compile(r"(can.t|cannot) allocate memory|not enough memory|out of memory", re.IGNORECASE)
-"""What torch says on Linux, on other systems and on GPUs."""
+_NO_MEMORY = re.compile(
+    r"(can.t|cannot) allocate memory|not enough memory|out of memory|failed to map segment"
+    r"|error return without exception set",
+    re.IGNORECASE,
+)
+"""What torch says on Linux, on other systems and on GPUs; the loader of libraries; and Python itself, where
+it could not even make the error."""
 
 Listener = Callable[[Event], None]
 
