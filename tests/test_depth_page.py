@@ -10,7 +10,7 @@ import pytest
 from core import judge
 from core.events import from_line, to_line
 from core.predictions import read_predictions
-from core.settings import NAME, read_settings, write_settings
+from core.settings import write_settings
 
 VIEWS = ("Confusion", "Classes", "Mistakes", "Calibration")
 
@@ -85,13 +85,11 @@ def test_without_the_cover_a_sweep_is_shown_at_once_and_its_runs_count_as_looked
     assert finished_run.looks() == 1
 
 
-def test_cover_is_switched_by_the_toggle_and_damaged_settings_are_said(app, store, finished_run):
-    (store.folder / NAME).write_text("{")
+def test_cover_that_was_switched_off_covers_nothing_and_counts_the_look(app, store, finished_run):
+    write_settings(store.folder, cover_test=False)
     opened(app, "Results")
-    assert "can't be read: the defaults are used" in text(app)
-    app.toggle(key="settings.cover_test").set_value(False).run()
-    assert read_settings(store.folder)[0].cover_test is False
     assert "covered" not in [metric.value for metric in app.metric]
+    assert finished_run.looks() == 1
 
 
 def test_cell_that_is_chosen_shows_its_images_and_no_others(app, finished_run):

@@ -5,7 +5,7 @@ import os
 from core import storage
 from core.index import RunIndex
 from core.presets import PRESETS
-from core.settings import read_settings
+from core.settings import NAME, read_settings
 from pages.parts.words import size
 from tests.fake_runs import finished
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
@@ -81,6 +81,13 @@ def test_cover_of_test_is_switched_and_the_report_page_heeds_it(app, store):
     assert "75.01%" in [metric.value for metric in app.metric] and run.looks() == 1
     app.run()
     assert run.looks() == 1
+
+
+def test_damaged_settings_are_said(app, store):
+    store.folder.mkdir(parents=True, exist_ok=True)
+    (store.folder / NAME).write_text("{")
+    visit(app, "pages/settings.py")
+    assert not app.exception and any("the defaults are used" in warning.value for warning in app.warning)
 
 
 def test_what_was_left_half_done_is_found_and_mended_with_a_copy(app, store, finished_run):
