@@ -71,7 +71,7 @@ def test_pages_of_a_damaged_run_tell_and_go_on(ground, app, monkeypatch):
         app.run()
         assert not app.exception
         app.query_params["run"] = run.id
-        app.session_state["runs.tab"] = "Results"
+        app.session_state["runs.tab"] = "Take home"
         app.switch_page("pages/runs.py").run()
         assert not app.exception, name
         if name == "weights.pt":
