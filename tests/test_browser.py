@@ -44,8 +44,10 @@ def test_first_model_is_trained_and_found_again(page, address, store: RunStore):
     page.get_by_test_id("stMetricValue").get_by_text("covered").wait_for()
     page.get_by_role("tab", name="Take home").click()
     page.get_by_role("tab", name="Take home").click()
+    page.get_by_text("Download the weights").first.wait_for()
+    settled(page)
     with page.expect_download() as download:
-        page.get_by_text("Download the weights").click()
+        page.get_by_text("Download the weights").first.click()
     assert Path(download.value.path()).read_bytes() == (run.folder / "weights.pt").read_bytes()
     assert page.outside == []
 
