@@ -43,7 +43,7 @@ def test_first_answer_comes_soon_and_a_killed_process_is_replaced(page, address)
     page.locator('input[type="file"]').first.wait_for(state="attached")
     upload(page, ("red.png", picture()))
     answered(page)
-    assert time.monotonic() - begin < 20  # 10 s where nothing else runs; here there is a second test
+    assert time.monotonic() - begin < 45  # 9 s where nothing else runs; beside trainings 24 were seen
     for child in server_of(address).children():
         if "core.answering" in child.cmdline():
             child.kill()
