@@ -1,9 +1,22 @@
 """Guided experiments: a question, a guess, a few trainings, and what one's own runs answer.
 
-Each is sized for `shapes` on two cores of a CPU (`EXPERIMENTS` says how long it took there). Nothing is claimed
-beforehand: every answer that may come out has its own two sentences, and the runs choose among them by a
-test over seeds on validation images. These are the same in all runs of an experiment (`vary_split` is off), so
-that accuracies compare.
+Nothing is claimed beforehand: every answer that may come out has its own two sentences, and the runs choose
+among them by a test over seeds on validation images. These are the same in all runs of an experiment
+(`vary_split` is off), so that accuracies compare.
+
+Each is sized for `shapes` on two cores. Seconds from the click to the last run's end, on two cores of a Xeon
+with AMX that had other work to do besides, and mean validation accuracy of each arm in per cent:
+
+    learning-rate   95   0.0005: 28.4   0.02: 87.4   0.5: 10.0
+    improved       136   baseline 87.1   improved 94.1
+    seeds           64   82.9 to 86.2 over eight seeds
+    augmentation   210   as they are 89.5   augmented 93.7
+    depth          179   plain 40.5   residual 91.3
+    normalisation   68   computed 85.7   0.5 and 0.5 84.8   none 79.2
+    gelu           111   ReLU 93.2   GELU 95.5
+
+For `depth`, a learning rate of 0.1 and batches of 64 were tried first: plain networks of 44 layers then ended
+anywhere from 27 to 69 %, which three seeds can't tell from the residual ones' 94 %. The preset's 0.2 and 128 can.
 """
 
 from collections.abc import Callable, Sequence
@@ -104,8 +117,6 @@ _RESIDUAL = replace(
     width=0.25,
     depth=44,
     epochs=5,
-    learning_rate=0.1,
-    batch_size=64,
     log_every=10,
     vary_split=False,
 )
