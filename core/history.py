@@ -2,9 +2,18 @@
 
 import copy
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from core.events import EpochEnd, Event, Failed, Finished, Started, Step, from_line
+
+MOST_POINTS = 2000
+"""Of logged steps in a curve; more than a chart has pixels."""
+
+Line = tuple[np.ndarray, np.ndarray]
+"""x in epochs, y."""
 
 
 class History:
@@ -87,6 +96,37 @@ def read_history(path: Path, with_steps: bool = True) -> History:
     history = History(path, with_steps)
     history.read_new()
     return history
+
+
+def curve_lines(history: History, quantity: str) -> tuple[Line, Line, Line]:
+    """Accuracy or loss of the logged steps, of training and of validation: what `core.figures.curve` draws.
+
+    The run has started.
+    """
+    logged = history.steps[:: len(history.steps) // MOST_POINTS + 1]
+    steps = np.array([step.step for step in logged]) / history.started.steps_per_epoch
+    epochs = np.array([epoch.epoch for epoch in history.epochs], dtype=float)
+    training, validation = (
+        np.array([getattr(epoch, f"{part}_{quantity}") for epoch in history.epochs])
+        for part in ("train", "validation")
+    )
+    return (
+        (steps, np.array([getattr(step, quantity) for step in logged])),
+        (epochs, training),
+        (epochs, validation),
+    )
+
+
+def epoch_matrix(histories: Sequence[History], epochs: int, name: str) -> np.ndarray:
+    """One figure of each epoch of several runs: (runs, epochs), NaN where a run has not come, or ended before.
+
+    A single row of NaN where there is no run.
+    """
+    array = np.full((max(1, len(histories)), epochs), np.nan)
+    for row, history in zip(array, histories, strict=False):
+        line = [getattr(epoch, name) for epoch in history.epochs][:epochs]
+        row[: len(line)] = line
+    return array
 
 
 def log_lines(history: History) -> list[str]:

@@ -11,16 +11,13 @@ from core.config import KNOBS, Recipe, applying_fields, in_words
 from core.events import EpochEnd, Finished, Started
 from core.export_tables import checked_file, finished
 from core.figures import curve
-from core.history import History
+from core.history import History, curve_lines
 from core.html_report import Chart, KeyFigure, Report, Section, Table, TableRow
 from core.predictions import Predictions, read_predictions
 from core.recipe_sharing import to_query
 from core.stats import wilson_interval
 from core.store import Run
 from core.wording import dataset_title, value_title
-
-MOST_STEPS = 2000
-"""Points of the thin line; more than a figure has pixels."""
 
 
 def run_report(run: Run, test: bool) -> Report:
@@ -108,18 +105,9 @@ def _accuracy(title: str, accuracy: float, images: int) -> KeyFigure:
 
 def curves(history: History) -> list[Chart]:
     """Accuracy and loss over epochs."""
-    started, charts = history.started, []
-    logged = history.steps[:: len(history.steps) // MOST_STEPS + 1]
-    steps = np.array([step.step for step in logged]) / started.steps_per_epoch
-    epochs = np.array([epoch.epoch for epoch in history.epochs], dtype=float)
+    charts = []
     for quantity in ("accuracy", "loss"):
-        figure = curve(
-            quantity,
-            (steps, np.array([getattr(step, quantity) for step in logged])),
-            (epochs, np.array([getattr(epoch, f"train_{quantity}") for epoch in history.epochs])),
-            (epochs, np.array([getattr(epoch, f"validation_{quantity}") for epoch in history.epochs])),
-            started.epochs,
-        )
+        figure = curve(quantity, *curve_lines(history, quantity), history.started.epochs)
         last = getattr(history.epochs[-1], f"validation_{quantity}")
         words = f"Curves of {quantity} over epochs; validation ends at {last:.3f}"
         charts.append(Chart(quantity.capitalize(), figure, 320, words))

@@ -9,6 +9,7 @@ import numpy as np
 
 from core import seed_figures
 from core.events import Finished
+from core.history import History, epoch_matrix
 from core.html_report import Chart, KeyFigure, Report, Section, Table, TableRow
 from core.report_of_run import covered_words, date, link_words, recipe_table
 from core.seed_table import Entry, accuracies, columns, judged_on, summary, table
@@ -48,10 +49,11 @@ def sweeps_report(entries: list[Entry], study_of: StudyOf, verdict: Verdict | No
     if len(entries) == 1:
         named = [(entries[0].name, entries[0])]
     test = entries[0].revealed
-    sections = [*_against(verdict), _seeds(named), _curves(named)]
+    histories = [[row.run.history() for row in entry.sweep.finished] for _, entry in named]
+    sections = [*_against(verdict), _seeds(named), _curves(named, histories)]
     if test:
         sections += [_robust(f"robust{k}", name, e, study_of(e.sweep)) for k, (name, e) in enumerate(named)]
-    sections += [_recipes(named), _runs(named), _how_to_read(test, len(entries) > 1)]
+    sections += [_recipes(named), _runs(named, histories), _how_to_read(test, len(entries) > 1)]
     data = ", ".join(dict.fromkeys(dataset_title(entry.sweep.recipe.dataset) for entry in entries))
     told = [f"{name}, {len(entry.sweep.finished)} seed(s)" for name, entry in named]
     return Report(
@@ -165,10 +167,13 @@ def _seeds(named: list[tuple[str, Entry]]) -> Section:
     return Section("seeds", "Seed by seed", charts=[chart], tables=[Table("", header, whole)])
 
 
-def _curves(named: list[tuple[str, Entry]]) -> Section:
+def _curves(named: list[tuple[str, Entry]], histories: list[list[History]]) -> Section:
     charts, short = [], [(name[0] if len(named) > 1 else name, entry) for name, entry in named]
     for quantity in ("accuracy", "loss"):
-        arrays = {name: _array(entry.sweep, f"validation_{quantity}") for name, entry in short}
+        arrays = {
+            name: epoch_matrix(known, entry.sweep.recipe.epochs, f"validation_{quantity}")
+            for (name, entry), known in zip(short, histories, strict=True)
+        }
         title = f"Validation {quantity}"
         figure = seed_figures.curve_band(title.lower(), arrays)
         charts.append(Chart(title, figure, 340, f"{title} of every seed over epochs, with mean and band"))
@@ -177,15 +182,6 @@ def _curves(named: list[tuple[str, Entry]]) -> Section:
         "(Student's t). Nothing is smoothed."
     )
     return Section("curves", "How they learned", [words], charts)
-
-
-def _array(sweep: Sweep, name: str) -> np.ndarray:
-    """(n_seeds, epochs) of the finished runs, NaN where one ended early."""
-    lines = [[getattr(e, name) for e in row.run.history().epochs] for row in sweep.finished]
-    array = np.full((len(lines), sweep.recipe.epochs), np.nan)
-    for row, line in zip(array, lines, strict=True):
-        row[: len(line)] = line
-    return array
 
 
 def _robust(key: str, name: str, entry: Entry, found: Study) -> Section:
@@ -233,12 +229,11 @@ def _recipes(named: list[tuple[str, Entry]]) -> Section:
     )
 
 
-def _runs(named: list[tuple[str, Entry]]) -> Section:
+def _runs(named: list[tuple[str, Entry]], histories: list[list[History]]) -> Section:
     """Where each figure comes from: every run, and with what they were made."""
     rows, papers = [], []
-    for name, entry in named:
-        for row in entry.sweep.finished:
-            history = row.run.history()
+    for (name, entry), known in zip(named, histories, strict=True):
+        for row, history in zip(entry.sweep.finished, known, strict=True):
             end = history.end
             weights = end.sha256.get("weights.pt", "") if isinstance(end, Finished) else ""
             letter = [name[0]] if len(named) > 1 else []

@@ -1,6 +1,5 @@
 """One run while it grows: progress, curves, Stop. Ticks only as long as something happens."""
 
-import numpy as np
 import streamlit as st
 
 from core import figures
@@ -9,7 +8,7 @@ from core.config import in_words
 from core.estimate import judging_images
 from core.events import Failed, Finished
 from core.executors import executor, stop
-from core.history import History
+from core.history import History, curve_lines
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.cache import freeze_imports
@@ -21,7 +20,6 @@ from pages.parts.words import duration, escaped, percent, state_badge
 
 TICK_SECONDS = 1.0
 CHART_HEIGHT_PX = 280
-MOST_POINTS = 2000  # of the thin line; more than a chart has pixels
 
 
 def live(run: Run) -> None:
@@ -68,18 +66,9 @@ def curves(history: History, key: str) -> None:
     if started is None or not (history.steps or history.epochs):
         st.caption("The curves begin with the first figures.")
         return
-    logged = history.steps[:: len(history.steps) // MOST_POINTS + 1]
-    steps = np.array([step.step for step in logged]) / started.steps_per_epoch
-    epochs = np.array([epoch.epoch for epoch in history.epochs], dtype=float)
     columns = wrapping_columns(2, key)
     for column, quantity in zip(columns, ("accuracy", "loss"), strict=True):
-        spec = figures.curve(
-            quantity,
-            (steps, np.array([getattr(step, quantity) for step in logged])),
-            (epochs, np.array([getattr(epoch, f"train_{quantity}") for epoch in history.epochs])),
-            (epochs, np.array([getattr(epoch, f"validation_{quantity}") for epoch in history.epochs])),
-            started.epochs,
-        )
+        spec = figures.curve(quantity, *curve_lines(history, quantity), started.epochs)
         with column:
             live_chart(spec, f"{key}-{quantity}", CHART_HEIGHT_PX, _alt(quantity, history))
 

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from core import robustness, seed_figures
+from core.history import epoch_matrix
 from core.robustness import Answer, Limits
 from core.seed_table import Entry, accuracies, judged_on, summary
 from core.stats import pointwise_band
@@ -61,7 +62,14 @@ def _curves(shown: list[tuple[str, Sweep]]) -> None:
 def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
     found = {}
     for quantity in ("accuracy", "loss"):
-        arrays = {name: _array(sweep, f"validation_{quantity}") for name, sweep in shown}
+        arrays = {
+            name: epoch_matrix(
+                [cache.history(row.run.id) for row in sweep.rows],
+                sweep.recipe.epochs,
+                f"validation_{quantity}",
+            )
+            for name, sweep in shown
+        }
         found[quantity] = {name: array for name, array in arrays.items() if np.isfinite(array).any()}
     if not found["accuracy"]:
         st.caption("The curves begin with the first epoch.")
@@ -83,15 +91,6 @@ def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
             CHART_PX - 40,
             "Standard deviation of validation accuracy over seeds at each epoch",
         )
-
-
-def _array(sweep: Sweep, name: str) -> np.ndarray:
-    """(n_seeds, epochs), NaN where a seed has not come yet."""
-    lines = [[getattr(epoch, name) for epoch in cache.history(row.run.id).epochs] for row in sweep.rows]
-    array = np.full((max(1, len(lines)), sweep.recipe.epochs), np.nan)
-    for row, line in zip(array, lines, strict=False):
-        row[: len(line)] = line[: len(row)]
-    return array
 
 
 def _band_alt(quantity: str, arrays: dict[str, np.ndarray]) -> str:
