@@ -7,12 +7,14 @@ dashboard took, its memory from beginning to end, and the speed of training with
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -141,10 +143,7 @@ async def soak(
 async def _watched(
     address: str, server: psutil.Process, store: RunStore, outcome: Outcome, seconds: float
 ) -> None:
-    browsers = [Client(address) for _ in range(outcome.clients)]
-    try:
-        await asyncio.gather(*(browser.__aenter__() for browser in browsers))
-        await asyncio.gather(*(b.visit(PAGES[place % len(PAGES)]) for place, b in enumerate(browsers)))
+    async with crowd_of(address, outcome) as browsers:
         await asyncio.sleep(min(SETTLING_SECONDS, seconds))
         before = _counts(browsers)
         moving = asyncio.create_task(_move(browsers))
@@ -153,6 +152,16 @@ async def _watched(
         phase.ticks, phase.visits = (now - then for now, then in zip(_counts(browsers), before, strict=True))
         outcome.phases.append(phase)
         outcome.intervals += [value for browser in browsers for value in browser.intervals.values()]
+
+
+@contextlib.asynccontextmanager
+async def crowd_of(address: str, outcome: Outcome) -> AsyncIterator[list[Client]]:
+    """Browsers on all pages, as many as the outcome says; at the end it is added to it what they saw."""
+    browsers = [Client(address) for _ in range(outcome.clients)]
+    try:
+        await asyncio.gather(*(browser.__aenter__() for browser in browsers))
+        await asyncio.gather(*(b.visit(PAGES[place % len(PAGES)]) for place, b in enumerate(browsers)))
+        yield browsers
     finally:
         await asyncio.gather(*(browser.__aexit__() for browser in browsers))
     for browser in browsers:

@@ -11,13 +11,13 @@ from core.store import RunStore
 from pages.parts import pace
 from tests.chromium import served
 from tests.faults.clients import Client
-from tests.faults.soak import PAGES, Outcome, Phase, _phase, begin_sweep, end_sweep, long_recipe, serving
+from tests.faults.soak import Outcome, Phase, _phase, begin_sweep, crowd_of, end_sweep, long_recipe, serving
 
 pytestmark = pytest.mark.faults
 
 CLIENTS = 50
-SECONDS = 6.0
 NEEDED_SECONDS = CLIENTS * pace.TICK_CPU_SECONDS / pace.SHARE
+SECONDS = pace.STEP * NEEDED_SECONDS + 2.0  # the longest pause there can be: each browser ticks once
 PATIENCE_SECONDS = 90.0
 
 
@@ -27,21 +27,12 @@ def paused(browsers: list[Client]) -> set[float]:
 
 async def crowd(address: str, store: RunStore) -> tuple[Outcome, set[float]]:
     outcome, server = Outcome(CLIENTS), serving(address)
-    browsers = [Client(address) for _ in range(CLIENTS)]
-    try:
-        await asyncio.gather(*(browser.__aenter__() for browser in browsers))
-        await asyncio.gather(*(b.visit(PAGES[place % len(PAGES)]) for place, b in enumerate(browsers)))
+    async with crowd_of(address, outcome) as browsers:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while min(paused(browsers), default=0.0) < NEEDED_SECONDS and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
         outcome.phases.append(await _phase(Phase(True), server, store, SECONDS))
         intervals = paused(browsers)
-    finally:
-        await asyncio.gather(*(browser.__aexit__() for browser in browsers))
-    for browser in browsers:
-        outcome.visits += browser.seen.visits
-        outcome.ticks += browser.seen.ticks
-        outcome.faults += browser.seen.lost + browser.seen.exceptions
     return outcome, intervals
 
 
