@@ -6,7 +6,7 @@ from core.config import in_words
 from core.index import Row
 from core.store import RunState
 from pages.parts import cache
-from pages.parts.first_steps import all_taken, first_steps
+from pages.parts.first_steps import first_steps
 from pages.parts.frame import frame
 from pages.parts.live import live
 from pages.parts.pickers import dataset_title
@@ -25,8 +25,7 @@ def main() -> None:
     finished = [row for row in rows if row.state is RunState.FINISHED]
     active = {row.run.id: row.run for row in rows if row.state.active}
     current = next((run_id for run_id in [*cache.store().queued_ids(), *active] if run_id in active), None)
-    if len(finished) < LATEST or not all_taken(rows):
-        first_steps(rows)
+    first_steps(rows, even_taken=len(finished) < LATEST)
     if current:
         st.subheader("Now", anchor=False)
         live(active[current])

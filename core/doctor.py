@@ -4,7 +4,6 @@ Nothing is changed but by `repair`, and that keeps a copy of everything it touch
 worker lives are left alone. The index is no part of this: it is made anew by itself (`core.index`).
 """
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +16,13 @@ from core.repair import Copies, Finding, whole_json
 from core.searches import FOLDER as SEARCHES
 from core.searches import FORMAT as SEARCH_FORMAT
 from core.searches import read as read_search
-from core.store import QUEUE, Run, RunStore
+from core.store import QUEUE, RUN_ID, Run, RunStore
 from core.sweep import FOLDER as PLANS
 from core.sweep import FORMAT as PLAN_FORMAT
 from core.sweep import read_plan
 
 MAKING_SECONDS = 60.0
 """A temporary file this young may still become a whole one."""
-
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def examine(store: RunStore) -> list[Finding]:
@@ -129,7 +126,7 @@ def _queue(store: RunStore, readable: dict[str, Run]) -> Iterator[Finding]:
         path = store.folder / QUEUE / name
         run = readable.get(name)
         if run is None:
-            gone = not (store.folder / name).exists() or not _ID.fullmatch(name)
+            gone = not (store.folder / name).exists() or not RUN_ID.fullmatch(name)
             yield _aside(store, path, "it waits for a run that " + ("is gone" if gone else "can't be read"))
         elif run.over:
             yield _aside(store, path, "it waits for a run that has ended")

@@ -13,6 +13,12 @@ BINS = 15
 """Of equal width, as in Guo et al. 2017; another number gives another expected calibration error."""
 
 
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis, of the type of the scores."""
+    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
 def probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """(n, classes) float64 softmax of logits divided by a temperature; 1 leaves them as the model meant them.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.class_report import ClassReport, Score, bin_intervals
 from core.figures import BLUE, GREEN, GREY, VERMILLION, Spec, plain
-from core.judge import Calibration
+from core.judge import Calibration, row_shares
 from core.seed_traces import MOST_NUMBERED, heat_map
 
 LONGEST_NAME = 18
@@ -43,9 +43,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], part: str, shares: boo
         part: "validation" or "test".
         shares: percent of the images of the row's class in place of counts.
     """
-    images = matrix.sum(axis=1, keepdims=True)
-    parts = np.divide(100 * matrix, images, out=np.full(matrix.shape, np.nan), where=images > 0)
-    values = parts if shares else matrix.astype(float)
+    values = 100 * row_shares(matrix) if shares else matrix.astype(float)
     diagonal = np.eye(len(matrix), dtype=bool)
     names = labels_of(classes)
     unit = "% of the class" if shares else "images"

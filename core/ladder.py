@@ -17,7 +17,8 @@ import numpy as np
 
 from core.config import Recipe, differences
 from core.presets import PRESETS
-from core.stats import FEWEST_SEEDS, Comparison, compare, holm
+from core.seeds import FEWEST_SEEDS
+from core.stats import Comparison, compare, holm
 
 LEVEL = 0.05
 """Of all steps together: how often a ladder of useless ingredients may show one that helps or harms."""

@@ -18,6 +18,7 @@ from core.device import Compute, choose_compute, settle_arithmetic
 from core.energy import Alarm, energy
 from core.errors import UserError
 from core.evaluate import BATCH_SIZE, Normalise, logits
+from core.judge import softmax
 
 ARITHMETIC = threading.RLock()
 """Held while a network computes: threads and algorithms are settings of the whole process."""
@@ -140,12 +141,6 @@ class Classifier:
         energies = mean_energy(found)
         unusual = self.alarm.tells(energies) if self.alarm else np.zeros(len(energies), bool)
         return Answers(probabilities, found, mean, spread, agreement, energies, unusual)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis, of the type of the scores."""
-    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
 
 
 def mean_energy(found: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.config import in_words
 from core.errors import UserError
+from core.judge import softmax
 from core.store import Run
 
 _CURE = "delete that run on the Runs page, and train its recipe with this seed again."
@@ -35,8 +36,7 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """(n, classes) float32 softmax, not calibrated: what the run itself believed."""
-        raised = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return raised / raised.sum(axis=1, keepdims=True)
+        return softmax(self.logits)
 
 
 def read_predictions(run: Run, part: str = "test") -> Predictions:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from core import stats
 from core.config import KNOBS, Recipe, differences
 from core.index import Row
 from core.presets import PRESETS
+from core.seeds import FEWEST_SEEDS
 from core.stats import Summary, summarise
 from core.sweep import Sweep
 
@@ -190,7 +190,7 @@ def nearest(number: Number, found: list[Sweep], dataset: str) -> Sweep | None:
         own, fields = sweep.recipe, differing(number, sweep.recipe)
         steps = abs(math.log2(own.width / wanted.width)) + abs(math.log2(own.epochs / wanted.epochs))
         others = len(fields.keys() - {"width", "epochs", "dataset"})
-        few = len(sweep.finished) < min(stats.FEWEST_SEEDS, len(number.seeds))
+        few = len(sweep.finished) < min(FEWEST_SEEDS, len(number.seeds))
         return few, bool(fields), own.dataset != dataset, others + steps, -len(sweep.finished)
 
     return min(candidates, key=distance, default=None)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.stats import FEWEST_SEEDS, Interval, mean_interval, sd_interval
+from core.seeds import FEWEST_SEEDS
+from core.stats import Interval, mean_interval, sd_interval
 
 
 class Answer(enum.StrEnum):

@@ -68,6 +68,11 @@ class Outcome:
     accuracies: tuple[float, ...] = ()
     accuracy: float | None = None
 
+    @property
+    def reached(self) -> float | None:
+        """Its accuracy when it has finished, else that of its last epoch; None before any."""
+        return next(reversed(self.accuracies), None) if self.accuracy is None else self.accuracy
+
 
 @dataclass(frozen=True)
 class End:
@@ -175,7 +180,7 @@ def best(outcomes: list[Outcome]) -> Outcome | None:
 
 def compared(outcomes: list[Outcome]) -> int:
     """From how many runs the best one was chosen: all that ended with a validation accuracy, cut ones too."""
-    return sum(not one.state.open and (one.accuracy is not None or bool(one.accuracies)) for one in outcomes)
+    return sum(not one.state.open and one.reached is not None for one in outcomes)
 
 
 def searches(store: RunStore) -> list[SearchFiles]:

@@ -24,8 +24,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, chi2, mannwhitneyu, nct, norm, permutation_test, trim_mean
 from scipy.stats import t as student
 
-FEWEST_SEEDS = 3
-"""Of each recipe, before one may be called better."""
+from core.seeds import FEWEST_SEEDS
 
 BOOTSTRAP_SEEDS = 10
 """Of each recipe, before a bootstrap holds roughly what it promises (at 3 it covers 81% in place of 95%)."""

@@ -58,7 +58,7 @@ DISK_IS_FULL = "The disk is full: the run goes on by itself when there is room."
 FULL_BYTES = 65_536
 """With less room than this not even the record of a run can grow."""
 
-_ID = re.compile(r"[0-9a-f]{32}")
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class RunState(enum.StrEnum):
@@ -248,7 +248,7 @@ class RunStore:
         Raises:
             UserError: no id at all, or no such run.
         """
-        run = self.read(self.folder / run_id) if _ID.fullmatch(run_id) else None
+        run = self.read(self.folder / run_id) if RUN_ID.fullmatch(run_id) else None
         if run is None:
             raise UserError(self._why_not(run_id))
         return run
@@ -256,7 +256,7 @@ class RunStore:
     def _why_not(self, run_id: str) -> str:
         """Why there is no such run, in a sentence."""
         version = None
-        if _ID.fullmatch(run_id):
+        if RUN_ID.fullmatch(run_id):
             version = (read_json(self.folder / run_id / "run.json") or {}).get("format")
         if type(version) is int and version > FORMAT:
             return (
@@ -306,7 +306,7 @@ class RunStore:
             record = _signature(self.folder / name / "run.json")
             before, run = known.get(name, (None, None))
             if record is None or record != before:
-                run = self.read(self.folder / name) if _ID.fullmatch(name) else None
+                run = self.read(self.folder / name) if RUN_ID.fullmatch(name) else None
             if run:
                 runs.append(run)
                 if record:
@@ -394,7 +394,7 @@ class RunStore:
         """The names of all run folders, readable or not, in no order."""
         try:
             with os.scandir(self.folder) as entries:
-                return [entry.name for entry in entries if _ID.fullmatch(entry.name)]
+                return [entry.name for entry in entries if RUN_ID.fullmatch(entry.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 

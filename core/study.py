@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.index import Row
 from core.paths import read_json, write_json
 from core.predictions import read_predictions
+from core.seeds import FEWEST_SEEDS
 from core.store import RunStore
 from core.sweep import FOLDER, Sweep
 
@@ -69,7 +70,7 @@ class Study:
             (k,) indices of test images, the most confident first; none below 3 runs, of which the agreement
             says little.
         """
-        if len(self.seeds) < stats.FEWEST_SEEDS:
+        if len(self.seeds) < FEWEST_SEEDS:
             return np.empty(0, dtype=np.int64)
         agreed = (self.answers == self.answers[0]).all(axis=0) & (self.wrong_counts == len(self.seeds))
         found = np.flatnonzero(agreed & (self.confidence.mean(axis=0) >= CONFIDENT))

@@ -6,7 +6,7 @@ import streamlit as st
 from core import judge, judge_figures
 from core.judge import Calibration
 from core.store import Run
-from pages.parts.judged import Judged, chosen_part, in_fragment
+from pages.parts.judged import Judged, judge_in_fragment
 from pages.parts.live_chart import live_chart
 
 HEIGHT_PX = 520
@@ -14,9 +14,7 @@ HEIGHT_PX = 520
 
 def calibration(run: Run) -> None:
     """For a finished run."""
-    judged = chosen_part(run)
-    if judged:
-        in_fragment(_calibration, judged)
+    judge_in_fragment(run, _calibration)
 
 
 def _calibration(judged: Judged) -> None:

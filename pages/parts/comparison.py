@@ -8,6 +8,7 @@ import streamlit as st
 
 from core import seed_figures, stats
 from core.seed_table import Entry, accuracies
+from core.seeds import FEWEST_SEEDS
 from core.stats import Comparison, Verdict
 from core.study import Study
 from core.verdicts import judge, on_validation, raised_ps
@@ -149,7 +150,7 @@ def _figures(found: Comparison, one: Entry, other: Entry) -> None:
         ("A is ahead in", f"{found.p_a_better:.0%} of pairs", _pairs_help(found)),
     ]
     if found.check:
-        enough = found.seeds_needed and max(found.seeds_needed, stats.FEWEST_SEEDS)
+        enough = found.seeds_needed and max(found.seeds_needed, FEWEST_SEEDS)
         needed = "over 1,000" if enough is None else f"{enough}"
         floor = 2 / math.comb(found.n_a + found.n_b, found.n_a)
         figures += [

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core import judge, judge_figures
 from core.store import Run
-from pages.parts.judged import Judged, chosen_part, in_fragment
+from pages.parts.judged import Judged, judge_in_fragment
 from pages.parts.judged_cards import judged_cards
 from pages.parts.live_chart import clicked_cell
 
@@ -15,9 +15,7 @@ MOST_CELLS = 200
 
 def confusion(run: Run) -> None:
     """For a finished run."""
-    judged = chosen_part(run)
-    if judged:
-        in_fragment(_confusion, judged)
+    judge_in_fragment(run, _confusion)
 
 
 def _confusion(judged: Judged) -> None:

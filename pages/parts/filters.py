@@ -8,7 +8,7 @@ from core.events import Finished
 from core.pictures import enlarged, mosaic
 from core.store import Run
 from pages.parts import cache
-from pages.parts.judged import Judged, chosen_part, in_fragment
+from pages.parts.judged import Judged, judge_in_fragment
 from pages.parts.judged_cards import chosen_image, in_a_sentence
 from pages.parts.words import escaped
 
@@ -47,9 +47,7 @@ def filters(run: Run) -> None:
         help="What each layer makes of one image. Computed by the process that classifies, which takes some seconds "
         "the first time.",
     ):
-        judged = chosen_part(run)
-        if judged:
-            in_fragment(_feature_maps, judged)
+        judge_in_fragment(run, _feature_maps)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

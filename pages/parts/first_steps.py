@@ -9,13 +9,13 @@ from core import launch
 from core.index import Row
 from core.paths import ROOT
 from core.presets import PRESETS
+from core.seeds import FEWEST_SEEDS
 from core.store import RunState
 from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import sentences
 
 FIRST_SEED = 42
-FEWEST_SEEDS = 3  # as in core.stats, which would load scipy before the first page
 SHAPES_PICTURE = ROOT / "docs" / "shapes.png"  # a file, since drawing the set would delay the first page
 
 
@@ -30,20 +30,22 @@ class Step:
     """Draws the way there."""
 
 
-def first_steps(rows: list[Row]) -> None:
-    """All five, each with its tick; the next one stands out."""
+def first_steps(rows: list[Row], even_taken: bool) -> None:
+    """All five, each with its tick; the next one stands out.
+
+    Args:
+        even_taken: draw them where all were taken, too.
+    """
     steps = _steps(rows)
     taken = sum(step.done for step in steps)
+    if taken == len(steps) and not even_taken:
+        return
     upcoming = next((step for step in steps if not step.done), None)
     st.subheader("First steps", anchor=False)
     st.progress(taken / len(steps), f"{taken} of {len(steps)} steps taken")
     for number, step in enumerate(steps, 1):
         with st.container(border=True), sentences():
             _draw(number, step, step is upcoming)
-
-
-def all_taken(rows: list[Row]) -> bool:
-    return all(step.done for step in _steps(rows))
 
 
 def _draw(number: int, step: Step, is_next: bool) -> None:

@@ -86,16 +86,8 @@ def chosen_part(run: Run) -> Judged | None:
         st.caption("There is something to judge when the run has finished.")
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        part = st.segmented_control(
-            "Judged on",
-            PARTS,
-            default="validation",
-            required=True,
-            format_func=str.capitalize,
-            key="depth.part",
-            persist_state="session",
-            help="Validation images were held out to choose with, test images for the final word. Everything below is "
-            "about the part that is chosen here.",
+        part = choose_part(
+            "Judged on", "depth.part", " Everything below is about the part that is chosen here."
         )
         if part == "test":
             shown = is_shown(run)
@@ -106,9 +98,25 @@ def chosen_part(run: Run) -> Judged | None:
     return _judged(run, part, end.temperature)
 
 
-def in_fragment(draw: Callable[[Judged], None], judged: Judged) -> None:
-    """Draw in a fragment: a click in it draws nothing else of the page anew, which is what makes it quick."""
-    st.fragment(_told)(draw, judged)
+def choose_part(label: str, key: str, more_help: str = "") -> str:
+    """The choice alone: "validation", at first, or "test"."""
+    return st.segmented_control(
+        label,
+        PARTS,
+        default="validation",
+        required=True,
+        format_func=str.capitalize,
+        key=key,
+        persist_state="session",
+        help=f"Validation images were held out to choose with, test images for the final word.{more_help}",
+    )
+
+
+def judge_in_fragment(run: Run, draw: Callable[[Judged], None]) -> None:
+    """The choice of the part, and what is drawn of it, in a fragment: a click in it draws nothing else of the page
+    anew, which is what makes it quick."""
+    if judged := chosen_part(run):
+        st.fragment(_told)(draw, judged)
 
 
 def _told(draw: Callable[[Judged], None], judged: Judged) -> None:

@@ -5,7 +5,7 @@ import streamlit as st
 
 from core import judge
 from core.store import Run
-from pages.parts.judged import Judged, chosen_part, in_fragment
+from pages.parts.judged import Judged, judge_in_fragment
 from pages.parts.judged_cards import judged_cards
 
 _ORDERS = {
@@ -16,9 +16,7 @@ _ORDERS = {
 
 def mistakes(run: Run) -> None:
     """For a finished run."""
-    judged = chosen_part(run)
-    if judged:
-        in_fragment(_mistakes, judged)
+    judge_in_fragment(run, _mistakes)
 
 
 def _mistakes(judged: Judged) -> None:

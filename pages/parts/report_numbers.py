@@ -15,7 +15,7 @@ from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
 from pages.parts.reveal import are_shown, look
 from pages.parts.sweep_form import plan_in_words, run_seconds
-from pages.parts.words import escaped
+from pages.parts.words import escaped, runs_in_words
 
 WHERE = "report page"
 _IN_WORDS = {0.5: "half as wide", 0.25: "a quarter as wide", 0.125: "an eighth as wide"}
@@ -110,11 +110,10 @@ def _revealed(rows: list[Row]) -> bool:
 
 
 def _reveal_button(number: Number, rows: list[Row]) -> None:
-    runs = "1 run" if len(rows) == 1 else f"{len(rows)} runs"
     looks = max(row.looks for row in rows)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Reveal test of {runs}",
+            f"Reveal test of {runs_in_words(len(rows))}",
             key=f"report-reveal-{number.name}",
             icon=":material/visibility:",
             help="Each run counts how often its test figures were looked at.",

@@ -146,8 +146,7 @@ def _budget(files: SearchFiles, outcomes: list[Outcome]) -> None:
 
 def _dot(search: Search, one: Outcome, winning: Outcome | None) -> Dot | None:
     """A trial as figures show it; None before its first epoch."""
-    accuracy = one.accuracy if one.accuracy is not None else next(reversed(one.accuracies), None)
-    if accuracy is None:
+    if one.reached is None:
         return None
     values = [
         f"{KNOBS[name].label.lower()} {value_title(name, value)}" for name, value in one.trial.values.items()
@@ -156,7 +155,7 @@ def _dot(search: Search, one: Outcome, winning: Outcome | None) -> Dot | None:
     ended = one.trial.ended_at
     is_best = winning is not None and one.trial.number == winning.trial.number
     finished = one.state is TrialState.FINISHED
-    return Dot(one.trial.number, accuracy, finished, is_best, None if ended is None else ended / 60, words)
+    return Dot(one.trial.number, one.reached, finished, is_best, None if ended is None else ended / 60, words)
 
 
 def _course(files: SearchFiles, outcomes: Sequence[Outcome], dots: dict[int, Dot | None]) -> None:
@@ -251,13 +250,12 @@ def _link(run: Run, one: Outcome) -> None:
 
 
 def _row(one: Outcome) -> dict[str, object]:
-    accuracy = one.accuracy if one.accuracy is not None else next(reversed(one.accuracies), np.nan)
     values = {field_title(name): value_name(name, value) for name, value in one.trial.values.items()}
     note = "known" if one.trial.known else "joined" if one.run and not one.trial.ours else ""
     return {
         "run": one.trial.number,
         "state": str(one.state),
-        "validation": accuracy,
+        "validation": np.nan if one.reached is None else one.reached,
         **values,
         "epochs": len(one.accuracies),
         "note": note,

@@ -26,7 +26,7 @@ from core.store import RunState
 from core.wording import value_title
 from pages.parts import cache
 from pages.parts.frame import go_on, sentences, wrapping_columns
-from pages.parts.judged import PARTS
+from pages.parts.judged import choose_part
 from pages.parts.live_chart import live_chart
 from pages.parts.pace import ticking
 from pages.parts.reveal import is_shown, reveal_run
@@ -226,16 +226,7 @@ def _key(which: str, by_id: dict[str, Row]) -> str:
 
 def _part(pair: list[Row]) -> str | None:
     """The choice between validation and test; None as long as test is covered for one of the two."""
-    part = st.segmented_control(
-        "Images",
-        PARTS,
-        default="validation",
-        required=True,
-        format_func=str.capitalize,
-        key="side.part",
-        persist_state="session",
-        help="Validation images were held out to choose with, test images for the final word.",
-    )
+    part = choose_part("Images", "side.part")
     if part == "validation":
         return part
     covered = [row for row in pair if not is_shown(row.run)]

@@ -4,7 +4,6 @@ What is quick is worked out when it is asked for; what needs torch or all images
 (`core.taking`) and then offered.
 """
 
-import hashlib
 from collections.abc import Callable
 
 import streamlit as st
@@ -81,7 +80,7 @@ def _weights(run: Run) -> None:
         icon=":material/download:",
         on_click="ignore",
         help="A state dict that plain PyTorch loads. "
-        f"SHA-256 {hashlib.sha256(content).hexdigest()[:16]}…, compared with the one of the run's end.",
+        f"SHA-256 {history.end.sha256['weights.pt'][:16]}…, compared with the one of the run's end.",
     )
     if history.started:
         with st.expander("How to load them", icon=":material/code:"):
