@@ -46,7 +46,7 @@ from core.train import (
 
 _NO_MEMORY = re.compile(
     r"(can.t|cannot) allocate memory|not enough memory|out of memory|failed to map segment"
-    r"|error return without exception set",
+    r"|error return without exception set|without setting an exception",
     re.IGNORECASE,
 )
 """What torch says on Linux, on other systems and on GPUs; the loader of libraries; and Python itself, where

@@ -177,9 +177,14 @@ def test_infinite_loss_ends_the_run_by_name(store, tiny_recipe, shapes_fingerpri
         (torch.OutOfMemoryError("CUDA out of memory"), "out_of_memory", "batch size of 128"),
         (MemoryError(), "out_of_memory", "batch size of 128"),
         (RuntimeError("DefaultCPUAllocator: not enough memory"), "out_of_memory", "batch size of 128"),
+        (
+            SystemError("<function f> returned NULL without setting an exception"),
+            "out_of_memory",
+            "batch size of 128",
+        ),
         (ZeroDivisionError("oh"), "error", "ZeroDivisionError"),
     ],
-    ids=["cuda", "python", "cpu", "unforeseen"],
+    ids=["cuda", "python", "cpu", "no room for the error itself", "unforeseen"],
 )
 def test_fault_has_a_name_and_its_traceback_goes_to_the_log(queued_run, monkeypatch, error, reason, words):
     def fail(*arguments):
