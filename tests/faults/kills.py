@@ -48,6 +48,7 @@ class Campaign:
     recipe: Recipe
     fingerprint: str
     random: random.Random
+    ahead: int = AHEAD
     runs: list[Run] = field(default_factory=list)
     killed: Counter = field(default_factory=Counter)
     debris: Counter = field(default_factory=Counter)
@@ -82,7 +83,7 @@ class Campaign:
     def _top_up(self) -> None:
         unfinished = [run for run in self.runs if not run.state().ended]
         free = set(range(SEEDS)) - {run.spec.seed for run in unfinished}
-        for seed in sorted(free, key=lambda seed: (self.started[seed], seed))[: AHEAD - len(unfinished)]:
+        for seed in sorted(free, key=lambda seed: (self.started[seed], seed))[: self.ahead - len(unfinished)]:
             run, _ = self.store.open(self.recipe, seed, self.fingerprint, again=True)
             self.store.enqueue(run)
             self.runs.append(run)
@@ -218,12 +219,14 @@ def _orphans(store: RunStore) -> list[str]:
     return found
 
 
-def campaign(folder: Path, plan: list[str], seed: int, **changes: int) -> tuple[Campaign, dict[str, object]]:
+def campaign(
+    folder: Path, plan: list[str], seed: int, ahead: int = AHEAD, **changes: int
+) -> tuple[Campaign, dict[str, object]]:
     """Make a store below a folder, carry out the plan, and judge."""
     images = draw_images(folder / "images", {"dark": 60, "bright": 60})
     recipe, fingerprint = recipe_on(images, **{"batch_size": 8, "epochs": 12, **changes})
     store = RunStore(folder / "runs")
-    ours = Campaign(store, recipe, fingerprint, random.Random(seed))
+    ours = Campaign(store, recipe, fingerprint, random.Random(seed), ahead)
     ours.go(plan)
     return ours, ours.verdict(RunStore(folder / "undisturbed"))
 
