@@ -40,6 +40,8 @@ PATIENCE_SECONDS = KILL_SECONDS + 2
 HOPELESS = 3
 """When all of the first so many trainings failed by themselves, the rest would, too."""
 
+_AT_WORK = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+
 
 class Searcher:
     """One `tick` looks at everything once; `loop` repeats it until the search is over or stopped."""
@@ -97,8 +99,9 @@ class Searcher:
             if one.trial.ended_at is None:
                 self._pause(one.run)  # later it is paused for sure, or a person had it go on since
         elif one.trial.ours and one.trial.ended_at is None and one.run and not self.files.stopped:
+            # Perhaps it was stopped with the search, which goes on now; or it waits for a process that is gone.
             state = one.run.state()
-            if not state.ended and not state.active:  # perhaps stopped with the search, which goes on now
+            if not state.ended and state not in _AT_WORK:
                 self._trainer.start(self.store, [one.run])
 
     def _pass_time(self) -> None:

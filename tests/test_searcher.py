@@ -505,6 +505,25 @@ def test_full_disk_ends_the_process_and_not_the_search(store, tiny_recipe, quiet
     assert files.over and "ZeroDivisionError" in files.end().sentence
 
 
+def test_run_whose_process_was_killed_with_the_search_is_started_again(
+    store, tiny_recipe, quiet, monkeypatch
+):
+    monkeypatch.setenv("TENFOLD_EXECUTOR", "inline")
+    files = begin(store, plan(tiny_recipe, "learning_rate=0.01:0.05", "nesterov", most_runs=1))
+
+    def die(self, store, runs) -> None:
+        enqueue(store, runs[0])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("core.executors.inline.Inline.start", die)
+        main([str(store.folder), files.id])
+    (run,) = store.runs()
+    assert run.queued and run.state() is RunState.QUEUED
+    assert main([str(store.folder), files.id]) == 0
+    assert run.state() is RunState.FINISHED and files.over
+
+
 def test_killed_process_goes_on_where_it_was(store, tiny_recipe, quiet, monkeypatch):
     """The real thing: SIGKILL while it searches, then another process to the end."""
     files = begin(store, plan(tiny_recipe, "learning_rate=0.01:0.05", "nesterov", most_runs=3))
