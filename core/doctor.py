@@ -10,7 +10,8 @@ from pathlib import Path
 
 from core.doctor_runs import Known, examine_record, examine_run
 from core.errors import UserError
-from core.locks import FileLock, is_held
+from core.lease import is_leased
+from core.locks import FileLock
 from core.paths import read_json
 from core.repair import Copies, Finding, whole_json
 from core.searches import FOLDER as SEARCHES
@@ -46,7 +47,7 @@ def examine(store: RunStore) -> list[Finding]:
 def _of_run(store: RunStore, folder: Path, run: Run | None, known: Known) -> Iterator[Finding]:
     if run is None:
         yield from examine_record(store, folder, known)
-    elif not is_held(run.lock_path):
+    elif not run.attended:
         yield from examine_run(run)
 
 
@@ -62,7 +63,7 @@ def repair(store: RunStore, findings: list[Finding]) -> tuple[list[Finding], Pat
             continue
         lock = FileLock(finding.run / "lock") if finding.run else None
         try:
-            if lock and not lock.acquire():
+            if lock and not (lock.acquire() and not is_leased(finding.run)):
                 continue  # a worker took it up meanwhile
             finding.mend(copies)
             mended.append(finding)

@@ -15,18 +15,13 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import psutil
-
-from core.locks import FileLock, is_held, last_holder
-from core.machine import gpus, places_for, slots
-from core.paths import ROOT, write_json
+from core.crew import Crew, LocalCrew, Worker
+from core.launches import LAUNCHES, count_launch, take_launch_back, write_note
+from core.locks import FileLock
 from core.store import DISK_IS_FULL, Run, RunState, RunStore
 
 LOCK_NAME = ".runner.lock"
@@ -35,12 +30,9 @@ TICK_SECONDS = 0.2
 IDLE_SECONDS = 5.0
 KILL_SECONDS = 10.0
 LOOK_AHEAD = 50
-"""So many of the queue are looked at each tick; all of them every `WHOLE_TICKS`: with thousands waiting
+"""So many of the queue are looked at each tick, or twice as many as there are places; all of them every `WHOLE_TICKS`: with thousands waiting
 that is a second of CPU."""
 WHOLE_TICKS = 25
-LAUNCHES = 4
-"""A run whose worker died is started this often in all: once and three times again."""
-
 UNBORN_SECONDS = 600.0
 """A run's folder gets its name within moments; an older one without has no maker any more."""
 
@@ -67,23 +59,13 @@ class WorkerExit(enum.IntEnum):
     UNWRITABLE = 6  # its folder, or a file in it
 
 
-@dataclass
-class Worker:
-    """A child process of ours, the run that it has now, and the places that it takes."""
-
-    run: Run
-    process: subprocess.Popen
-    places: int
-    gpu: str | None
-    asked_to_stop: float | None = None
-
-
 class Runner:
     """One `tick` looks at everything once; `loop` repeats it until nothing is left."""
 
-    def __init__(self, store: RunStore) -> None:
+    def __init__(self, store: RunStore, crew: Crew | None = None) -> None:
         self.store = store
-        self.workers: dict[int, Worker] = {}  # by process id
+        self.crew = crew or LocalCrew()
+        self.workers: list[Worker] = []
         self._ticks = 0
         self.without_room: set[str] = set()  # ids; kept here too, as their notes may not fit on the disk
 
@@ -96,34 +78,34 @@ class Runner:
 
     def tick(self) -> bool:
         """Reap, stop, start; False if there is nothing to wait for."""
-        for worker in list(self.workers.values()):
+        for worker in list(self.workers):
             self._look_after(worker)
-        most = LOOK_AHEAD if self._ticks % WHOLE_TICKS else None
+        most = max(LOOK_AHEAD, 2 * self.crew.places()) if self._ticks % WHOLE_TICKS else None
         self._ticks += 1
         queue = [(run, run.state()) for run in self.store.queue(most)]
         self._follow(queue)
-        attended = {worker.run.id for worker in self.workers.values()}
-        taken = sum(worker.places for worker in self.workers.values())
+        attended = {worker.run.id for worker in self.workers}
+        taken = sum(worker.places for worker in self.workers)
         waiting = []
         for run, state in queue:
             if run.id in attended:
                 continue
             if run.id in self.without_room or (state is RunState.PAUSED and run.hindrance()):
                 self._go_on_when_there_is_room(run, state)
-            elif not state.ended and _is_starting(run):
-                taken += places_for(run.spec.recipe)  # an earlier runner started it a moment ago
+            elif not state.ended and self.crew.is_starting(run):
+                taken += self.crew.needs(run)  # an earlier runner started it a moment ago
             elif state in (RunState.QUEUED, RunState.STARTING, RunState.RESUMING):
                 waiting.append(run)  # also one whose worker died before its first word
             elif state.active:  # a worker that an earlier runner left behind
-                taken += places_for(run.spec.recipe)
+                taken += self.crew.needs(run)
             else:
                 self._let_go(run)
         for run in waiting:
-            places = places_for(run.spec.recipe)
-            if taken + places > slots():
+            places = self.crew.needs(run)
+            if taken + places > self.crew.places():
                 break  # first come first served: a small run does not overtake a large one
             try:
-                self._launch(run, places)
+                self.workers.append(self.crew.launch(self.store, run))
             except (
                 OSError
             ):  # its folder was deleted, or no log fits on the disk: tried again at the next tick
@@ -136,71 +118,53 @@ class Runner:
         self.store.dequeue(run)
         if run.state() is RunState.INTERRUPTED:
             self.store.enqueue(run)
-        elif not is_held(run.lock_path):
+        elif not run.attended:
             _tidy(run)
-
-    def _launch(self, run: Run, places: int) -> None:
-        _count_launch(run)
-        gpu = self._free_gpu()
-        environment = dict(os.environ) if gpu is None else {**os.environ, "CUDA_VISIBLE_DEVICES": gpu}
-        with run.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "core.worker", str(self.store.folder), run.id],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # outlives this runner
-            )
-        self.workers[process.pid] = Worker(run, process, places, gpu)
-        with contextlib.suppress(psutil.Error):  # ended already
-            born = psutil.Process(process.pid).create_time()
-            _write_note(run, {**run.runner_note(), "worker": process.pid, "born": born})
 
     def _follow(self, queue: list[tuple[Run, RunState]]) -> None:
         """Note which run each worker has now, so that its places are counted once, and its stops reach it."""
         for run, state in queue:
             if state in (RunState.RUNNING, RunState.STOPPING):
-                worker = self.workers.get(last_holder(run.lock_path) or 0)
+                worker = self.crew.worker_at(run, self.workers)
                 if worker and worker.run.id != run.id:
                     worker.run, worker.asked_to_stop = run, None
                     with contextlib.suppress(OSError):
-                        _count_launch(run)
+                        count_launch(run)
 
     def _look_after(self, worker: Worker) -> None:
         """Stop a worker that shall stop, and draw the conclusion when one has ended.
 
         Neither touches a run that has ended: its worker may have taken the next one in this very moment.
         """
-        status, ended = worker.process.poll(), worker.run.state().ended
+        status, ended = worker.poll(), worker.run.state().ended
         if status is None:
             if worker.run.marked("cancel") and not ended:
                 self._stop(worker)
             return
-        del self.workers[worker.process.pid]
+        self.workers.remove(worker)
         if ended or not worker.run.folder.exists() or status in (WorkerExit.DONE, WorkerExit.STOPPED):
             return
+        if status == WorkerExit.BUSY:
+            take_launch_back(worker.run)
+            return
         note = worker.run.runner_note()
-        if status == WorkerExit.BUSY:  # another worker was quicker: this was no launch
-            note["launches"] = max(0, note.get("launches", 0) - 1)
-        elif status == WorkerExit.DISK_FULL:
+        if status == WorkerExit.DISK_FULL:
             self.without_room.add(worker.run.id)
             note["waiting"] = DISK_IS_FULL
         elif status == WorkerExit.UNWRITABLE and not os.access(worker.run.folder, os.W_OK):
             return  # the run's state follows from its folder; it goes on when that can be written to
         elif note.get("launches", 0) >= LAUNCHES and not worker.run.marked("cancel"):
             note["failure"] = _why_it_died(worker.run, status)
-        _write_note(worker.run, note)
+        write_note(worker.run, note)
 
     def _stop(self, worker: Worker) -> None:
         """SIGTERM, which ends a worker at once; SIGKILL if that did not help."""
         now = time.monotonic()
         if worker.asked_to_stop is None:
             worker.asked_to_stop = now
-            worker.process.terminate()
+            worker.terminate()
         elif now - worker.asked_to_stop > KILL_SECONDS:
-            worker.process.kill()
+            worker.kill()
 
     def _go_on_when_there_is_room(self, run: Run, state: RunState) -> None:
         if state in (RunState.CANCELLED, RunState.FAILED) or state.conclusive:
@@ -211,40 +175,7 @@ class Runner:
         room = shutil.disk_usage(run.folder).free > max(ROOM_BYTES, 3 * largest)
         if room and os.access(run.folder, os.W_OK):
             self.without_room.discard(run.id)
-            _write_note(run, {})
-
-    def _free_gpu(self) -> str | None:
-        """The first GPU that no worker of ours uses; None on a machine without."""
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        names = visible.split(",") if visible else [str(index) for index in range(gpus())]
-        used = {worker.gpu for worker in self.workers.values()}
-        return next((name for name in names if name not in used), None)
-
-
-def _count_launch(run: Run) -> None:
-    """Note that a worker has this run, once more unless the last one got further: then it is no loop.
-
-    Raises:
-        OSError: it can't be noted, so nothing would ever end a loop.
-    """
-    note, epochs = run.runner_note(), len(run.history().epochs)
-    earlier = note.get("launches", 0) if note.get("epochs", 0) >= epochs else 0
-    write_json(run.folder / "runner.json", {"launches": earlier + 1, "epochs": epochs})
-
-
-def _is_starting(run: Run) -> bool:
-    """Whether a worker that was started for this run is still on its way to the run's lock.
-
-    That takes seconds. A runner that took the place of a dead one would start another besides, and
-    count launches that were none, until a run counts as given up that never had a chance.
-    """
-    note = run.runner_note()
-    try:
-        worker = psutil.Process(note["worker"])
-        lives = worker.create_time() == note["born"] and worker.status() != psutil.STATUS_ZOMBIE
-    except (KeyError, TypeError, ValueError, psutil.Error):
-        return False
-    return lives and not is_held(run.lock_path)
+            write_note(run, {})
 
 
 def _tidy(run: Run) -> None:
@@ -270,12 +201,6 @@ def _why_it_died(run: Run, status: int) -> str:
             size = run.spec.recipe.batch_size
             return f"Not enough memory for batches of {size} images: try a batch size of {max(1, size // 2)}."
     return f"Its worker ended {LAUNCHES} times without a word; the run's log may say why."
-
-
-def _write_note(run: Run, note: dict[str, Any]) -> None:
-    """On a full disk, or in a folder that was just deleted, the note is lost and nothing else."""
-    with contextlib.suppress(OSError):
-        write_json(run.folder / "runner.json", note)
 
 
 def _sweep_unborn(store: RunStore) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import torch
 
-from core.machine import places_for, threads_for
+from core.demands import demands
 from core.runner import WorkerExit
 from core.store import Run, RunState, RunStore
 
@@ -30,10 +30,10 @@ def run_after_run(store: RunStore, first: Run, work: Work) -> WorkerExit:
     Returns:
         How the last one ended; DONE where another process was quicker.
     """
-    status, done = _attend(first, work), first
+    status, done = attend(first, work), first
     while _unharmed(status, done) and (run := _next(store, first)):
-        _begin_anew(run)
-        before, status = status, _attend(run, work)
+        begin_anew(run)
+        before, status = status, attend(run, work)
         if status is WorkerExit.BUSY:  # another worker was quicker: look again
             status = before
         else:
@@ -57,22 +57,11 @@ def _next(store: RunStore, first: Run) -> Run | None:
     for run in store.queue():
         state = run.state()
         if state is RunState.QUEUED or (state is RunState.RESUMING and not run.runner_note().get("launches")):
-            return run if _demands(run) == _demands(first) else None
+            return run if demands(run) == demands(first) else None
     return None
 
 
-def _demands(run: Run) -> tuple:
-    """What of a run is settled once a process, or would need its images loaded anew."""
-    recipe, fingerprint = run.spec.recipe, run.spec.data_fingerprint
-    return (
-        run.spec.digest == recipe.digest(fingerprint),  # not if it was asked for by newer code than this
-        (fingerprint, recipe.dataset, recipe.image_size),
-        (recipe.deterministic, recipe.precision, recipe.compile),
-        (places_for(recipe), threads_for(recipe)),
-    )
-
-
-def _begin_anew(run: Run) -> None:
+def begin_anew(run: Run) -> None:
     """Free what the last run left in memory, and print into this run's log from now on."""
     gc.collect()
     if torch.cuda.is_initialized():
@@ -86,7 +75,7 @@ def _begin_anew(run: Run) -> None:
             os.dup2(log.fileno(), descriptor)
 
 
-def _attend(run: Run, work: Work) -> WorkerExit:
+def attend(run: Run, work: Work) -> WorkerExit:
     """Work on a run while a thread watches for its stop."""
     over = threading.Event()
     with contextlib.suppress(RuntimeError):  # no memory for a thread: the training will say so by name

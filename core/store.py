@@ -7,6 +7,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         filters.npz         of the first layer
         progress.json       the heartbeat              worker.log        what the worker printed
         lock                held by the living worker  runner.json       launches, failure
+        leases/             the same on a cluster (`core.lease`)
         cancel, pause       markers: a person's wishes
         looks.jsonl         each time that test figures were looked at
         proof.*             whether it can be repeated bit by bit (`core.proof`)
@@ -38,6 +39,7 @@ from core.config import Recipe
 from core.errors import UserError
 from core.events import Event, Failed, Finished, Progress, from_line
 from core.history import History, read_history
+from core.lease import is_leased
 from core.locks import is_held
 from core.paths import read_json, sync_folder, write_json
 
@@ -131,18 +133,23 @@ class Run:
         return self.folder / "lock"
 
     @property
+    def attended(self) -> bool:
+        """Whether a living worker has it: a lock says so on one machine, a lease on a cluster."""
+        return is_held(self.lock_path) or is_leased(self.folder)
+
+    @property
     def queued(self) -> bool:
         """Whether somebody asked for it to be trained, and it has not ended since."""
         return (self.folder.parent / QUEUE / self.id).exists()
 
     def state(self) -> RunState:
-        """Derived from the last event, the worker's lock, the markers and the runner's note."""
+        """Derived from the last event, the worker's lock or lease, the markers and the runner's note."""
         end = self._last_event()
         if isinstance(end, Finished):
             return RunState.FINISHED
         if isinstance(end, Failed):
             return RunState.DIVERGED if end.reason == "diverged" else RunState.FAILED
-        if is_held(self.lock_path):
+        if self.attended:
             return RunState.STOPPING if self.marked("cancel") else RunState.RUNNING
         note = self.runner_note()
         if note.get("failure"):

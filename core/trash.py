@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from core.errors import UserError
+from core.lease import is_leased
 from core.locks import FileLock, is_held
 from core.store import Run, RunStore
 
@@ -49,7 +50,7 @@ def delete(store: RunStore, run: Run) -> str:
         raise UserError(f"{_told(run)} is on its way: stop it first, then delete it.")
     lock = FileLock(run.lock_path)
     try:
-        if not lock.acquire():
+        if not lock.acquire() or is_leased(run.folder):
             raise UserError(f"{_told(run)} has just been taken up by a worker: stop it first.")
     except FileNotFoundError:
         raise UserError(f"{_told(run)} is gone already.") from None

@@ -1,6 +1,6 @@
 """Runs, trained to their ends in this process: `python -m core.worker RUNS_FOLDER ID`.
 
-The only writer of a run's events, checkpoints and weights; it holds the run's lock while it trains it.
+The only writer of a run's events, checkpoints and weights; it holds the run's lock (on a cluster, its lease) while it trains it.
 It may be killed at any moment: the next worker goes on from the last commit.
 After that run it takes the next ones of the queue (`core.shift`).
 """
@@ -30,7 +30,8 @@ from core.features import first_filters
 from core.filters import NAME as FILTERS
 from core.filters import to_bytes
 from core.history import History
-from core.locks import FileLock
+from core.lease import Lease, LostLease, is_leased
+from core.locks import FileLock, is_held
 from core.opening import Load, load_images, open_training
 from core.paths import write_atomically, write_json
 from core.runner import WorkerExit
@@ -85,37 +86,53 @@ class EventLog:
         self._file.close()
 
 
-def work(run: Run, listener: Listener = lambda event: None, load: Load = load_images) -> WorkerExit:
+def work(
+    run: Run,
+    listener: Listener = lambda event: None,
+    load: Load = load_images,
+    lease: Lease | None = None,
+) -> WorkerExit:
     """Train a run to its end, or from where it was interrupted.
 
     Args:
         listener: called with each event, after it is recorded.
         load: gives the images; one that remembers them spares the next run the loading.
+        lease: on the run, to take in place of its lock where other machines may want it.
     """
     try:
-        return _work(run, listener, load)
+        with _custody(run, lease) as ours:
+            return _work(run, listener, load, lease) if ours else WorkerExit.BUSY
+    except LostLease:  # whoever has it now goes on from the last checkpoint
+        return WorkerExit.BUSY
     except OSError as error:  # at a place where no event could be written
         if (status := _hindrance(error, run)) is None:
             raise
         return status
 
 
-def _work(run: Run, listener: Listener, load: Load) -> WorkerExit:
-    lock = FileLock(run.lock_path)
-    if not lock.acquire():
-        return WorkerExit.BUSY
+@contextlib.contextmanager
+def _custody(run: Run, lease: Lease | None) -> Iterator[bool]:
+    """Keep all other workers off a run meanwhile; gives False where one has it.
+
+    Each takes its own and then looks for the other kind, so that of two who come together at most one stays.
+    """
+    lock = FileLock(run.lock_path) if lease is None else lease
     try:
-        if run.state().conclusive:
-            return WorkerExit.DONE
-        if _unwanted(run):
-            return WorkerExit.STOPPED
-        log = EventLog(run.events_path)
-        try:
-            return _work_locked(run, log, listener, load)
-        finally:
-            log.close()
+        yield lock.acquire() and not (is_leased(run.folder) if lease is None else is_held(run.lock_path))
     finally:
         lock.release()
+
+
+def _work(run: Run, listener: Listener, load: Load, lease: Lease | None) -> WorkerExit:
+    if run.state().conclusive:
+        return WorkerExit.DONE
+    if _unwanted(run):
+        return WorkerExit.STOPPED
+    log = EventLog(run.events_path)
+    try:
+        return _work_locked(run, log, listener, load, lease.check if lease else lambda: None)
+    finally:
+        log.close()
 
 
 def _unwanted(run: Run) -> bool:
@@ -123,10 +140,17 @@ def _unwanted(run: Run) -> bool:
     return run.marked("cancel") or run.marked("pause")
 
 
-def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> WorkerExit:
-    """Every way a training can end, each with its name."""
+def _work_locked(
+    run: Run, log: EventLog, listener: Listener, load: Load, check: Callable[[], None]
+) -> WorkerExit:
+    """Every way a training can end, each with its name.
+
+    Args:
+        check: raises where the run may be somebody else's by now; called before anything of it is written.
+    """
     try:
-        for event in _events(run, load):
+        for event in _events(run, load, check):
+            check()
             if isinstance(event, Progress):
                 write_json(run.folder / "progress.json", vars(event), durable=False)
             else:
@@ -138,6 +162,8 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
         return WorkerExit.DONE
     except Stopped:
         return WorkerExit.STOPPED
+    except LostLease:
+        raise
     except Diverged as error:
         failure = Failed(time.time(), "diverged", str(error))
     except UserError as error:
@@ -148,12 +174,13 @@ def _work_locked(run: Run, log: EventLog, listener: Listener, load: Load) -> Wor
         failure = _named(error, run)
     except Exception as error:
         failure = _named(error, run)
+    check()
     log.append(failure, durable=True)
     listener(failure)
     return WorkerExit.DONE
 
 
-def _events(run: Run, load: Load) -> Iterator[Event]:
+def _events(run: Run, load: Load, check: Callable[[], None]) -> Iterator[Event]:
     """The events of the whole run, from data to final figures; saves what each one speaks of."""
     recipe, seed = run.spec.recipe, run.spec.seed
     if run.spec.digest != recipe.digest(run.spec.data_fingerprint):
@@ -187,6 +214,7 @@ def _events(run: Run, load: Load) -> Iterator[Event]:
         passport_changes(history.started.passport, papers) if history.started else [],
     )
     for event in train(learner, data, recipe, seed, compute):
+        check()
         if isinstance(event, EpochEnd):
             name, digest = checkpoints.save(run.folder, event.epoch, learner.state_dict())
             weights, averaged = learner.digests()
@@ -198,10 +226,17 @@ def _events(run: Run, load: Load) -> Iterator[Event]:
             checkpoints.sweep(run.folder, history.epochs)
         else:
             yield event
-    yield _finish(run, data, learner, history, compute)
+    yield _finish(run, data, learner, history, compute, check)
 
 
-def _finish(run: Run, data: TrainingData, learner: Learner, history: History, compute: Compute) -> Finished:
+def _finish(
+    run: Run,
+    data: TrainingData,
+    learner: Learner,
+    history: History,
+    compute: Compute,
+    check: Callable[[], None],
+) -> Finished:
     """Measure validation and, once, test; write weights, predictions and first filters."""
     model, epoch = learner.chosen(run.spec.recipe)
     both_sides = run.spec.recipe.flip_test
@@ -220,6 +255,7 @@ def _finish(run: Run, data: TrainingData, learner: Learner, history: History, co
     filters = first_filters(model)
     if filters is not None:
         files[FILTERS] = to_bytes(filters)
+    check()
     for name, content in files.items():
         write_atomically(run.folder / name, content)
     train_seconds = sum(epoch.train_seconds for epoch in history.epochs)

@@ -12,6 +12,7 @@ from core.machine import cores, gpus, memory_gb, slots
 from core.paths import data_dir, runs_dir
 from core.settings import read_settings, write_settings
 from pages.parts import cache
+from pages.parts.cluster import cluster, is_used
 from pages.parts.frame import frame, sentences, told, wrapping_columns
 from pages.parts.upkeep import upkeep
 from pages.parts.words import escaped, size
@@ -22,6 +23,8 @@ def main() -> None:
     with sentences():
         _folders()
         _training()
+        if is_used():
+            cluster()
         _test()
         _looks()
         upkeep()

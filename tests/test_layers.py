@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks images zips machine judge curves coach naming explanations play settings search_space wording recipe_sharing",
+        "errors seeds specs knobs config presets events layers paths locks lease images zips machine judge curves coach naming explanations play settings search_space wording recipe_sharing",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no
@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "history store estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs labels trash run_filter side_by_side search_log search_worth",
+        "history store launches demands cluster estimate index index_file sweep forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs labels trash run_filter side_by_side search_log search_worth",
     ),
     (
         "learning",
@@ -34,7 +34,7 @@ LAYERS = (
     ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
-        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor doctor_command",
+        "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner crew launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor doctor_command",
     ),
 )
 LAYER_OF = {name: layer for layer, names in LAYERS for name in names.split()}
@@ -66,6 +66,7 @@ TORCH_FREE_PROCESSES = {
     "decoding",
     "decoding_child",
     "runner",
+    "crew",
     "executors",
     "launch",
     "preparation",

@@ -125,7 +125,7 @@ def test_worker_outlives_its_runner_and_killed_in_its_third_run_loses_no_other(
 
 @pytest.fixture
 def no_redirect(monkeypatch):
-    monkeypatch.setattr(shift, "_begin_anew", lambda run: None)
+    monkeypatch.setattr(shift, "begin_anew", lambda run: None)
 
 
 @pytest.mark.parametrize("end", [WorkerExit.STOPPED, WorkerExit.DISK_FULL])

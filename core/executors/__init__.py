@@ -12,6 +12,7 @@ EXECUTORS = {
     for spec in (
         ExecutorSpec("local", "This machine, in the background", "core.executors.local:Local"),
         ExecutorSpec("inline", "Inside the calling process", "core.executors.inline:Inline"),
+        ExecutorSpec("ray", "A Ray cluster", "core.executors.ray:Ray"),
     )
 }
 

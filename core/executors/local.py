@@ -8,7 +8,10 @@ from core.store import Run, RunStore
 
 
 class Local:
-    """`start` returns at once; one detached runner a store does the rest."""
+    """`start` returns at once; one detached process a store does the rest."""
+
+    module = "core.runner"
+    """It leaves when it finds another at work in the store."""
 
     def start(self, store: RunStore, runs: list[Run]) -> None:
         for run in runs:
@@ -16,9 +19,12 @@ class Local:
         self._launch(store)
 
     def wake(self, store: RunStore) -> None:
-        if store.queue(most=1) and not is_held(store.folder / LOCK_NAME):
+        if store.queue(most=1):
+            self._launch_unless_there(store)
+
+    def _launch_unless_there(self, store: RunStore) -> None:
+        if not is_held(store.folder / LOCK_NAME):
             self._launch(store)
 
     def _launch(self, store: RunStore) -> None:
-        """Start a runner; one that finds another at work leaves again."""
-        spawn("core.runner", str(store.folder), log=store.folder / LOG_NAME)
+        spawn(self.module, str(store.folder), log=store.folder / LOG_NAME)

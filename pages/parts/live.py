@@ -12,6 +12,7 @@ from core.history import History, curve_lines
 from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.cache import freeze_imports
+from pages.parts.cluster import progress_of_link, where
 from pages.parts.frame import go_on, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pace import ticking
@@ -87,6 +88,7 @@ def _progress(run: Run, history: History) -> None:
     started, sign = history.started, run.progress()
     if started is None:
         waits = run.state() is RunState.QUEUED
+        progress_of_link()
         st.progress(0.0, "Waiting for a free place" if waits else "Starting: loading PyTorch and the images")
         return
     total = started.epochs * started.steps_per_epoch
@@ -106,6 +108,8 @@ def _progress(run: Run, history: History) -> None:
         parts += [f"{speed:,.0f} images/s", f"{duration(left)} left"]
     passport = started.passport
     parts.append(f"{passport.get('device_name')}, {passport.get('precision')}")
+    if place := where(run):
+        parts.append(place)
     st.progress(done / total, " · ".join(parts))
 
 

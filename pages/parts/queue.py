@@ -6,6 +6,7 @@ from core.config import in_words
 from core.executors import stop
 from core.store import Run, RunState
 from pages.parts import cache
+from pages.parts.cluster import progress_of_link
 from pages.parts.frame import go_on, sentences, told
 from pages.parts.pace import ticking
 from pages.parts.pickers import dataset_title
@@ -35,7 +36,7 @@ def _tick(hidden: str, was_waiting: bool) -> None:
     if was_waiting and not _waiting(hidden):
         st.rerun()
     with sentences():
-        _draw(_waiting(hidden))
+        _draw(_waiting(hidden), alone=not hidden)
 
 
 def _stop(run: Run) -> None:
@@ -43,11 +44,13 @@ def _stop(run: Run) -> None:
         stop(cache.store(), run)
 
 
-def _draw(runs: list[Run]) -> None:
+def _draw(runs: list[Run], alone: bool) -> None:
     if not runs:
         return
     go_on()
     st.markdown("##### Queue")
+    if alone:  # else the page says it of the run that it shows
+        progress_of_link()
     for run in runs[:MOST_ROWS]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"queue-{run.id}"):
             state = run.state()
