@@ -196,10 +196,15 @@ def _overfitting(curves: Curves) -> str | None:
     if any(epoch.validation_loss <= least for epoch in recent) or last.train_loss >= best.train_loss:
         return None
     return (
-        f"Overfitting since epoch {best.epoch}: the validation loss rose from {best.validation_loss:.2f} to "
-        f"{last.validation_loss:.2f} while the training loss fell from {best.train_loss:.2f} to "
-        f"{last.train_loss:.2f}; try {_against_overfitting(curves.recipe)}."
+        f"Overfitting since epoch {best.epoch}: the validation loss rose from {_nats(best.validation_loss)} to "
+        f"{_nats(last.validation_loss)} while the training loss fell from {_nats(best.train_loss)} to "
+        f"{_nats(last.train_loss)}; try {_against_overfitting(curves.recipe)}."
     )
+
+
+def _nats(loss: float) -> str:
+    """Small ones with a digit more, or a fall would show as none."""
+    return f"{loss:.2f}" if loss >= 0.1 else f"{loss:.3f}"
 
 
 def _against_overfitting(recipe: Recipe) -> str:

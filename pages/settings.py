@@ -61,13 +61,14 @@ def _training() -> None:
     name = os.environ.get("TENFOLD_EXECUTOR") or "local"
     spec = EXECUTORS.get(name)
     with st.container(horizontal=True, gap="large"):
-        st.metric(
-            "Places",
-            slots(),
-            help="How many runs train at once: one a GPU, else one a core; a wide network takes several cores. "
-            "TENFOLD_SLOTS sets another number.",
-            width="content",
-        )
+        if not is_used():  # else the cluster has them
+            st.metric(
+                "Places",
+                slots(),
+                help="How many runs train at once: one a GPU, else one a core; a wide network takes several cores. "
+                "TENFOLD_SLOTS sets another number.",
+                width="content",
+            )
         st.metric("Cores", cores(), help="Of this machine, as far as Tenfold may use them.", width="content")
         st.metric("GPUs", gpus(), help="TENFOLD_DEVICE=cpu leaves them alone.", width="content")
         st.metric("Memory", f"{memory_gb():.0f} GB", help="Main memory of this machine.", width="content")

@@ -25,6 +25,14 @@ from core.store import RunStore
 STARTING_SECONDS = 90.0
 TRIES = 3
 
+HASTY = {
+    "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "200000000",
+    # A node that is dead is noticed within some 5 s in place of 20: less to wait for.
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
 
 def free_port() -> int:
     with socket.socket() as free:
@@ -46,7 +54,7 @@ class RayNode:
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command + arguments,
-                env={**os.environ, **environment, "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "200000000"},
+                env={**os.environ, **environment, **HASTY},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

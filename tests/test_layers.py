@@ -148,6 +148,23 @@ def test_page_imports_nothing_that_trains(path):
         assert not found & others
 
 
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_ray_is_imported_only_where_runs_go_to_it(path):
+    if path.parent == Path("core/executors") and path.name.startswith("ray_"):
+        return
+    assert not {module for module in imports(path) if module.partition(".")[0] == "ray"}
+
+
+def test_local_executor_trains_without_ray(tmp_path):
+    """Not even by way of a package that would import it when it is there."""
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        "import pages.parts.frame, pages.parts.live, core.executors.ray, core.runner, core.shift, core.worker\n"
+        "assert not [name for name in sys.modules if name.startswith('core.executors.ray_')]"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 @pytest.mark.parametrize("name", sorted(TORCH_FREE_PROCESSES))
 def test_process_module_starts_without_torch(name):
     check = f"import core.{name}, sys; assert 'torch' not in sys.modules"

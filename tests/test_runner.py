@@ -10,7 +10,7 @@ import pytest
 
 from core import crew as crew_module
 from core import runner as runner_module
-from core.executors import EXECUTORS, executor, stop
+from core.executors import stop
 from core.executors.local import Local
 from core.launches import LAUNCHES
 from core.locks import FileLock, is_held
@@ -54,24 +54,6 @@ def queued(store, recipe, seeds, fingerprint="data"):
     for run in runs:
         store.enqueue(run)
     return runs
-
-
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_every_executor_finishes_the_tiny_recipe(
-    store, tiny_recipe, shapes_fingerprint, monkeypatch, name, request
-):
-    if name == "ray":
-        request.getfixturevalue("ray_on_one_node")
-    monkeypatch.setenv("TENFOLD_EXECUTOR", name)
-    run, _ = store.open(tiny_recipe, 3, shapes_fingerprint)
-    executor().start(store, [run])
-    executor().start(store, [run])  # a double click
-    wait(lambda: run.state().ended)
-    assert run.state() is RunState.FINISHED
-    assert run.history().launches == 1
-    wait(lambda: not store.queue())
-    if name != "ray":  # whose link stays for a while, as the next run starts sooner then
-        wait(lambda: not is_held(store.folder / LOCK_NAME), 15)  # an idle runner goes away
 
 
 def test_killed_worker_is_restarted_by_the_runner(store, tiny_recipe, shapes_fingerprint):

@@ -72,11 +72,11 @@ def _tick() -> None:
 
 def _state(link: Link) -> None:
     if link.phase is Phase.READY and link.old:
-        st.markdown(f"Connected to `{escaped(link.address)}` until {duration(time.time() - link.time)} ago.")
+        st.markdown(f"Connected to {escaped(link.address)} until {duration(time.time() - link.time)} ago.")
     elif link.phase is Phase.READY:
-        st.markdown(f":material/check_circle: Connected to `{escaped(link.address)}`: runs go there.")
+        st.markdown(f":material/check_circle: Connected to {escaped(link.address)}: runs go there.")
     else:
-        st.markdown(f"Ray's address is `{escaped(link.address)}`.")
+        st.markdown(f"Ray's address is {escaped(link.address)}.")
     st.caption(
         "`TENFOLD_RAY_ADDRESS` names another cluster, `TENFOLD_RAY_GPUS` and `TENFOLD_RAY_CPUS` what of a node each run "
         "gets: 0.25 GPUs train four seeds on each. They count from the next start, after two minutes without work."

@@ -53,6 +53,8 @@ def _draw(run: Run) -> None:
         st.markdown(
             f"**{in_words(spec.recipe)}** · {escaped(dataset_title(spec.recipe.dataset))} · seed {spec.seed}"
         )
+    if state in (RunState.QUEUED, RunState.STARTING, RunState.RESUMING):
+        progress_of_link()
     if state.active:
         _progress(run, history)
     _verdict(run, state, history)
@@ -88,7 +90,6 @@ def _progress(run: Run, history: History) -> None:
     started, sign = history.started, run.progress()
     if started is None:
         waits = run.state() is RunState.QUEUED
-        progress_of_link()
         st.progress(0.0, "Waiting for a free place" if waits else "Starting: loading PyTorch and the images")
         return
     total = started.epochs * started.steps_per_epoch
