@@ -58,6 +58,7 @@ class Lease:
         self._path: Path | None = None
         self._good_until = 0.0
         self._over = threading.Event()
+        self._writing = threading.Lock()
 
     def acquire(self, patience_seconds: float = 2 * LEASE_SECONDS) -> bool:
         """Take it, at once if nobody has it; False if somebody renewed it all the while.
@@ -94,10 +95,11 @@ class Lease:
     def release(self) -> None:
         """Let others have it at once; does nothing if it was not taken."""
         self._over.set()
-        if self._path and time.monotonic() <= self._good_until:
-            with contextlib.suppress(OSError):
-                self._write(os.O_WRONLY, replace(self._holder, released=True))
-        self._path = None
+        with self._writing:
+            if self._path and time.monotonic() <= self._good_until:
+                with contextlib.suppress(OSError):
+                    self._write(os.O_WRONLY, replace(self._holder, released=True))
+            self._path, self._good_until = None, 0.0
 
     def _claim(self, number: int) -> bool:
         """Make the next holder's file, which only one can."""
@@ -113,14 +115,21 @@ class Lease:
 
     def _renew(self, number: int) -> None:
         while not self._over.wait(RENEW_SECONDS):
-            begun = time.monotonic()
-            with contextlib.suppress(OSError):  # tried again while there is time
-                if begun <= self._good_until and _newest(self._folder)[0] == number:
-                    self._write(os.O_WRONLY, replace(self._holder, beat=self._holder.beat + 1))
-                    self._good_until = begun + HELD_SECONDS
+            with self._writing:
+                if self._over.is_set():
+                    return
+                self._renew_once(number)
             if time.monotonic() > self._good_until and not self._over.is_set():
                 self._leave()
                 return
+
+    def _renew_once(self, number: int) -> None:
+        """Where it can't be done, it is tried again while there is time."""
+        begun = time.monotonic()
+        with contextlib.suppress(OSError):
+            if begun <= self._good_until and _newest(self._folder)[0] == number:
+                self._write(os.O_WRONLY, replace(self._holder, beat=self._holder.beat + 1))
+                self._good_until = begun + HELD_SECONDS
 
     def _write(self, flags: int, holder: Holder) -> None:
         """In place, and closed each time: that is what brings it to readers over a network's file system."""

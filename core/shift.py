@@ -75,18 +75,22 @@ def begin_anew(run: Run) -> None:
             os.dup2(log.fileno(), descriptor)
 
 
-def attend(run: Run, work: Work) -> WorkerExit:
-    """Work on a run while a thread watches for its stop."""
+def attend(run: Run, work: Work, last_word: Callable[[], None] = lambda: None) -> WorkerExit:
+    """Work on a run while a thread watches for its stop.
+
+    Args:
+        last_word: called before the process is ended because of that.
+    """
     over = threading.Event()
     with contextlib.suppress(RuntimeError):  # no memory for a thread: the training will say so by name
-        threading.Thread(target=_leave_when_stopped, args=(run, over), daemon=True).start()
+        threading.Thread(target=_leave_when_stopped, args=(run, over, last_word), daemon=True).start()
     try:
         return work(run)
     finally:
         over.set()
 
 
-def _leave_when_stopped(run: Run, over: threading.Event) -> None:
+def _leave_when_stopped(run: Run, over: threading.Event, last_word: Callable[[], None]) -> None:
     """End this process soon after a person said stop, even in the middle of a long evaluation.
 
     The runner sends SIGTERM for this, but it may be dead; and a worker may die at any moment.
@@ -99,4 +103,5 @@ def _leave_when_stopped(run: Run, over: threading.Event) -> None:
             return
     # The loop of the training notices first, as a rule, and closes its files.
     if not over.wait(STOP_SECONDS):
+        last_word()
         os._exit(WorkerExit.STOPPED)

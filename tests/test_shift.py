@@ -188,4 +188,6 @@ def test_stop_that_comes_after_the_end_of_a_run_leaves_the_process_alone(finishe
     finished_run.mark("cancel")
     over = shift.threading.Event()
     over.set()
-    shift._leave_when_stopped(finished_run, over)
+    said = []
+    shift._leave_when_stopped(finished_run, over, last_word=lambda: said.append("leaving"))
+    assert not said

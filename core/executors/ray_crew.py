@@ -141,18 +141,16 @@ def train(folder: str, run_id: str, environment: dict[str, str]) -> int:
     for name, value in environment.items():
         os.environ.setdefault(name, value)
     run = RunStore(Path(folder)).get(run_id)
+    if run.marked("cancel") or run.marked("pause"):  # before it waits for torch
+        return int(WorkerExit.STOPPED)
     count_launch(run)  # before what may end the process, or nothing would ever end a loop
     from core.shift import attend, begin_anew
     from core.worker import work
 
     begin_anew(run)
     node = ray.get_runtime_context().get_node_id()
-
-    def leased(run: Run) -> WorkerExit:
-        lease = Lease(run.folder, node, leave=lambda: os._exit(WorkerExit.BUSY))
-        return work(run, load=_load, lease=lease)
-
-    return int(attend(run, leased))
+    lease = Lease(run.folder, node, leave=lambda: os._exit(WorkerExit.BUSY))
+    return int(attend(run, lambda run: work(run, load=_load, lease=lease), last_word=lease.release))
 
 
 def _load(dataset: str, image_size: int) -> ImageData:
