@@ -9,6 +9,7 @@ import argparse
 import json
 from dataclasses import dataclass
 
+from core import checkpoints
 from core.layers import totals
 from core.models import MODELS
 from core.presets import PRESETS
@@ -22,14 +23,16 @@ H100_OPERATIONS = 989e12
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run, in operations (a multiply-add is two), and of the sweep, in seconds and GPU hours."""
+    """Of one run, operations (a multiply-add is two) and seconds; of the sweep, seconds, GPU hours, and bytes that are
+    written to the runs folder and that stay there."""
 
     training: float
     judging: float
     arithmetic_seconds: float
-    beside_seconds: float
     sweep_seconds: float
     gpu_hours: float
+    written: float
+    kept: float
 
 
 def cost(preset: str, seeds: int, gpus: int, reached: float, beside_seconds: float, at_once: int) -> Cost:
@@ -41,7 +44,7 @@ def cost(preset: str, seeds: int, gpus: int, reached: float, beside_seconds: flo
     """
     recipe = PRESETS[preset].recipe
     layers = MODELS[recipe.model].describe(recipe, CLASSES)
-    multiply_adds = totals(layers)[1]
+    parameters, multiply_adds = totals(layers)
     train_images = IMAGES * (1 - recipe.validation_share) * recipe.epochs
     # Forward, and twice as much backward, save that nothing goes back into the images.
     training = train_images * 2 * (3 * multiply_adds - layers[0].multiply_adds)
@@ -50,7 +53,11 @@ def cost(preset: str, seeds: int, gpus: int, reached: float, beside_seconds: flo
     seconds = (training + judging) / (H100_OPERATIONS * reached)
     each = max(seconds, (seconds + beside_seconds) / at_once)
     whole = seeds * each / gpus
-    return Cost(training, judging, seconds, beside_seconds, whole, whole * gpus / 3600)
+    weights = 4 * parameters  # fp32; a checkpoint has what the optimiser remembers of each, too
+    checkpoint = weights * (2 if recipe.optimizer == "sgd" else 3)
+    written = seeds * (recipe.epochs * checkpoint + weights)
+    kept = seeds * (min(recipe.epochs, checkpoints.KEPT) * checkpoint + weights)
+    return Cost(training, judging, seconds, whole, whole * gpus / 3600, written, kept)
 
 
 def main() -> None:
