@@ -16,7 +16,7 @@ from pages.parts.frame import frame, sentences
 from pages.parts.hard_images import hard_images
 from pages.parts.lucky_seed import lucky_seed
 from pages.parts.pickers import dataset_title, ready_or_prepare
-from pages.parts.recipe_form import FIRST_PRESET
+from pages.parts.recipe_changes import FIRST_PRESET, changes_in_words
 from pages.parts.reveal import is_revealed, reveal_panel
 from pages.parts.seed_pictures import curves, heat_maps, robust, strip
 from pages.parts.seed_table import entries, seed_table
@@ -108,6 +108,8 @@ def _launch(shown: list[Sweep]) -> None:
             help="Each gets the same seeds; runs that exist are reused.",
         )
         chosen = [draft if name == "draft" else recipes[name] for name in wanted]
+        if "draft" in wanted:
+            st.caption(f"The recipe of the Train page. {changes_in_words(draft)}")
         if all(ready_or_prepare(recipe.dataset, recipe.image_size, "prepare-launch") for recipe in chosen):
             sweep_form(chosen, "launch")
 

@@ -9,10 +9,11 @@ from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import live
-from pages.parts.network import network_table
+from pages.parts.network import network_size, network_table
 from pages.parts.pickers import ready_or_prepare
 from pages.parts.probing import wait_for_probe
 from pages.parts.queue import queue
+from pages.parts.recipe_changes import show_changes
 from pages.parts.recipe_form import recipe_form
 from pages.parts.recipe_import import forget_link, recipe_upload, take_link
 from pages.parts.sweep_form import sweep_form
@@ -27,14 +28,17 @@ def main() -> None:
         recipe, seed = recipe_form()
         forget_link(recipe, seed)
         if fingerprint := ready_or_prepare(recipe.dataset, recipe.image_size):
+            classes = len(cache.images(recipe.dataset, recipe.image_size, fingerprint).classes)
+            network_size(recipe, classes)
             _start_panel(recipe, seed, fingerprint)
             with st.expander("Repeat over seeds", icon=":material/casino:"):
                 sweep_form([recipe], "train")
             with st.expander("A recipe from a file", icon=":material/upload_file:"):
                 recipe_upload()
             with st.expander("The network, layer by layer", icon=":material/layers:"):
-                data = cache.images(recipe.dataset, recipe.image_size, fingerprint)
-                network_table(recipe, len(data.classes))
+                network_table(recipe, classes)
+        else:
+            show_changes(recipe)
     with view, sentences():
         _view()
 
@@ -45,6 +49,7 @@ def _start_panel(recipe: Recipe, seed: int, fingerprint: str) -> None:
     ended = run is not None and run.state().ended
     if run and not ended:
         st.caption("This recipe is being trained with this seed, or waits for it.")
+        show_changes(recipe)
         if st.button("Watch it", key="start", icon=":material/visibility:"):
             st.query_params["run"] = run.id
             st.rerun()
@@ -53,6 +58,7 @@ def _start_panel(recipe: Recipe, seed: int, fingerprint: str) -> None:
         st.caption(f"This recipe was trained with this seed before: {_outcome(run)}.")
     else:
         _estimate(recipe, fingerprint)
+    show_changes(recipe)
     with st.container(horizontal=True):
         label = "Open the finished run" if ended else "Start"
         if st.button(label, type="primary", key="start", icon=":material/play_arrow:"):

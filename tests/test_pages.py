@@ -149,6 +149,29 @@ def test_preset_fills_the_form_and_reset_takes_changes_back(app):
     assert app.select_slider(key="field.epochs").value == 60 and "→" not in text(app)
 
 
+def test_each_change_of_a_preset_is_marked_and_taken_back_by_itself(app):
+    visit(app, "pages/train.py")
+    app.select_slider(key="field.width").set_value(0.125).run()
+    app.toggle(key="field.flip").set_value(True).run()
+    width, rate = (app.select_slider(key=f"field.{name}") for name in ("width", "learning_rate"))
+    assert "changed" in width.label and "The preset has 0\\.0625×" in width.help
+    assert "changed" not in rate.label and "preset" not in rate.help
+    assert "width 0\\.0625× → **0\\.125×**, flip off → **on**" in text(app)
+    app.button(key="reset.width").click().run()
+    assert app.select_slider(key="field.width").value == 0.0625
+    assert app.toggle(key="field.flip").value is True
+    assert "changed" not in app.select_slider(key="field.width").label
+
+
+def test_size_and_work_of_the_network_follow_the_knobs(app):
+    visit(app, "pages/train.py")
+    before = [one.value for one in app.markdown if "weights" in one.value or "multiply-adds" in one.value]
+    app.select_slider(key="field.width").set_value(1.0).run()
+    after = [one.value for one in app.markdown if "weights" in one.value or "multiply-adds" in one.value]
+    assert "**5.3 million** weights" in after and len(after) == len(before) == 3
+    assert not set(before) & set(after)
+
+
 def test_form_survives_a_visit_to_another_page(app):
     visit(app, "pages/train.py")
     app.select_slider(key="field.learning_rate").set_value(0.5).run()

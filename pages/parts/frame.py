@@ -36,6 +36,10 @@ _STYLE = """<style>
 [data-testid="stImage"] img { image-rendering: pixelated; }
 /* Streamlit's own grey of captions has 3.9 : 1 on white, less than people with weak eyes need. */
 [data-testid="stCaptionContainer"] { color: inherit; opacity: 0.8; }
+/* Streamlit writes white on the primary colour; one that can be read on a dark page is too light for that. */
+[data-testid^="stBaseButton-primary"]:not(:disabled), .stMultiSelect [data-tag], .stMultiSelect [data-tag] button {
+    color: light-dark(#ffffff, #000000);
+}
 [class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"],
 [class*="st-key-wrap-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 [class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],

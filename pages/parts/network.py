@@ -16,6 +16,24 @@ def short(number: int) -> str:
     return f"{number:,}"
 
 
+def network_size(recipe: Recipe, classes: int) -> None:
+    """How large the network of the form is and how much it computes, in a line that follows each knob."""
+    weights, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes))
+    with st.container(horizontal=True, gap="medium", key="network-size"):
+        st.markdown(
+            f"**{short(weights)}** weights",
+            help="The size of the model: how many numbers training changes, also called parameters. More can learn "
+            "more, and takes more memory and more images.",
+            width="content",
+        )
+        st.markdown(
+            f"**{short(multiply_adds)}** multiply-adds an image",
+            help="How much the network computes for one image: multiplications with an addition each. A training step "
+            "takes about three times that for each image of its batch.",
+            width="content",
+        )
+
+
 def network_table(recipe: Recipe, classes: int) -> None:
     """One row a layer: what comes out, how many weights it has, how much it computes."""
     spec = MODELS[recipe.model]

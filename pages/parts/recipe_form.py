@@ -10,17 +10,19 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import KINDS, KNOBS, Recipe, applying_fields, differences
+from core.config import KINDS, KNOBS, Recipe, applying_fields
 from core.datasets import folder_place
 from core.errors import UserError
 from core.knobs import GROUPS
 from core.presets import PRESETS
 from core.wording import value_title
 from pages.parts.pickers import dataset_names
+from pages.parts.recipe_changes import FIRST_PRESET, changes
 from pages.parts.words import escaped
 
-FIRST_PRESET = "quick"
 FIRST_SEED = 42
+Changes = dict[str, tuple[Any, Any]]
+"""Fields that differ from the preset: the values there and here."""
 
 
 def take_recipe(recipe: Recipe, seed: int | None) -> None:
@@ -52,20 +54,21 @@ def recipe_form() -> tuple[Recipe, int]:
     if draft["dataset"] not in dataset_names():
         draft["dataset"] = "shapes"
     recipe = Recipe.from_dict(draft)
-    shown = applying_fields(recipe)
+    shown, changed = applying_fields(recipe), changes(recipe)
     main = [name for name in shown if KNOBS[name].main]
-    cells = iter(st.columns(2) * (len(main) // 2 + 1))
+    rows = (len(main) + 3) // 2  # preset and seed besides; a row each, so that a phone has them in this order
+    cells = iter([cell for _ in range(rows) for cell in st.columns(2)])
     with next(cells):
         _preset_picker()
     for name, cell in zip(main, cells, strict=False):
         with cell:
-            _widget(name, recipe)
+            _widget(name, recipe, changed)
     with next(cells):
         seed = _seed()
     with st.expander("More settings", icon=":material/tune:"):
         for group in GROUPS:
-            _group(group, [name for name in shown if KNOBS[name].group == group and name not in main], recipe)
-    _show_changes(recipe)
+            folded = [name for name in shown if KNOBS[name].group == group and name not in main]
+            _group(group, folded, recipe, changed)
     return recipe, seed
 
 
@@ -100,22 +103,28 @@ def _seed() -> int:
     )
 
 
-def _group(group: str, names: list[str], recipe: Recipe) -> None:
+def _group(group: str, names: list[str], recipe: Recipe, changed: Changes) -> None:
     if not names:
         return
     st.caption(group.upper())
     columns = st.columns(2)
     for position, name in enumerate(names):
         with columns[position % 2]:
-            _widget(name, recipe)
+            _widget(name, recipe, changed)
 
 
-def _widget(name: str, recipe: Recipe) -> None:
-    """The widget that fits the field: a switch, a choice, a slider, or a slider over given values."""
+def _widget(name: str, recipe: Recipe, changed: Changes) -> None:
+    """The widget that fits the field: a switch, a choice, a slider, or a slider over given values.
+
+    What differs from the preset is marked; the key is the widget's identity, so the mark does not make it anew.
+    """
     knob, value, key = KNOBS[name], getattr(recipe, name), f"field.{name}"
     st.session_state[key] = value
-    common: dict[str, Any] = {"key": key, "help": knob.help, "on_change": _take, "args": (name,)}
-    label = f"{knob.label} ({knob.unit})" if knob.unit else knob.label
+    label, help = f"{knob.label} ({knob.unit})" if knob.unit else knob.label, knob.help
+    if name in changed:
+        label = f"{label} :small[:primary[changed]]"
+        help = f"{help} The preset has {escaped(value_title(name, changed[name][0]))}."
+    common: dict[str, Any] = {"key": key, "help": help, "on_change": _take, "args": (name,)}
     choices = dataset_names() if name == "dataset" else list(knob.choices)
     if KINDS[name] is bool:
         st.toggle(label, **common)
@@ -135,22 +144,3 @@ def _take(name: str) -> None:
     draft[name] = st.session_state[f"field.{name}"]
     if not draft["dataset"].startswith("folder:"):
         draft["image_size"] = 32
-
-
-def _show_changes(recipe: Recipe) -> None:
-    """What differs from the preset, in words, and the way back."""
-    preset = PRESETS[st.session_state["preset"]]
-    changed = differences(preset.recipe, recipe)
-    if not changed:
-        return
-    parts = [
-        f"{KNOBS[name].label.lower()} {escaped(value_title(name, old))} → **{escaped(value_title(name, new))}**"
-        for name, (old, new) in changed.items()
-    ]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Changed from {preset.title}: {', '.join(parts)}")
-        st.button("Reset", key="reset", icon=":material/undo:", type="tertiary", on_click=_reset)
-
-
-def _reset() -> None:
-    st.session_state["draft"] = PRESETS[st.session_state["preset"]].recipe.to_dict()

@@ -30,7 +30,7 @@ from pages.parts import cache
 from pages.parts.frame import sentences, wrapping_columns
 from pages.parts.pickers import ready_or_prepare
 from pages.parts.probing import wait_for_probe
-from pages.parts.recipe_form import FIRST_PRESET
+from pages.parts.recipe_changes import FIRST_PRESET, changes_in_words
 from pages.parts.search_words import field_title, value_name
 from pages.parts.words import duration
 
@@ -68,6 +68,8 @@ def _base() -> Recipe:
         persist_state="session",
         help="The recipe that stays as it is but for the fields below. Set up another one on the Train page.",
     )
+    if chosen == DRAFT:
+        st.caption(changes_in_words(recipes[chosen]))
     return recipes[chosen]
 
 
