@@ -21,9 +21,11 @@ class Settings:
 
     `cover_test`: test figures of a run stay covered until a person reveals them. Off: they are shown with
     the run, and each run shown counts as looked at all the same.
+    `guess_test`: before test figures are revealed, the person is asked for a guess of the test accuracy.
     """
 
     cover_test: bool = True
+    guess_test: bool = False
 
 
 def read_settings(folder: Path) -> tuple[Settings, str]:

@@ -9,7 +9,7 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         lock                held by the living worker  runner.json       launches, failure
         leases/             the same on a cluster (`core.lease`)
         cancel, pause       markers: a person's wishes
-        looks.jsonl         each time that test figures were looked at
+        looks.jsonl         each time that test figures were looked at, with a guess if one was made before
         proof.*             whether it can be repeated bit by bit (`core.proof`)
         exports/            files that were made to be taken home (`core.taking`); may be deleted at any time
         labels.json         star, tags, note (`core.labels`); the dashboard writes
@@ -206,9 +206,14 @@ class Run:
     def marked(self, name: str) -> bool:
         return (self.folder / name).exists()
 
-    def look(self, where: str) -> int:
-        """Record that this run's test figures were looked at; returns how often so far."""
-        line = json.dumps({"time": time.time(), "where": where}) + "\n"
+    def look(self, where: str, guess: float | None = None, runs: int = 1) -> int:
+        """Record that this run's test figures were looked at; returns how often so far.
+
+        Args:
+            guess: of the test accuracy, made before, a fraction; of `runs` runs together their mean was guessed.
+        """
+        guessed = {} if guess is None else {"guess": guess} | ({"runs": runs} if runs > 1 else {})
+        line = json.dumps({"time": time.time(), "where": where, **guessed}) + "\n"
         with (self.folder / "looks.jsonl").open("a") as file:
             file.write(line)
         return self.looks()

@@ -96,6 +96,15 @@ def _test() -> None:
         "shows them at once, and each run that is shown counts as looked at; the table of runs shows those looked at.",
         on_change=_set_cover,
     )
+    st.toggle(
+        "Guess before test is revealed",
+        settings.guess_test,
+        key="settings.guess",
+        help="For a class: whoever reveals test figures is first asked what they will be, and then told how far off "
+        "that was. Nobody has to guess. Guesses are written down with the looks, without a name. It asks where test "
+        "figures begin covered.",
+        on_change=_set_guess,
+    )
     st.caption(
         "Validation is for choosing, test for the last word. Who looks at test while choosing has no test left; "
         "how often anybody looked stands beside each run."
@@ -105,6 +114,11 @@ def _test() -> None:
 def _set_cover() -> None:
     with told():
         write_settings(cache.store().folder, cover_test=st.session_state["settings.cover"])
+
+
+def _set_guess() -> None:
+    with told():
+        write_settings(cache.store().folder, guess_test=st.session_state["settings.guess"])
 
 
 def _looks() -> None:

@@ -12,7 +12,7 @@ from core.paths import ROOT
 LAYERS = (
     (
         "values",
-        "errors seeds specs knobs config presets events layers paths locks lease images zips machine judge curves coach naming explanations play settings search_space wording recipe_sharing",
+        "errors seeds specs knobs config presets events layers paths locks lease images zips machine judge curves coach naming explanations play settings search_space wording recipe_sharing guesses",
     ),
     ("values", "pictures models datasets"),
     # Pure like the values, but they may use scipy, for quantiles and tests. A layer of its own, which no

@@ -1,5 +1,7 @@
 """The report's four numbers, each with this project's nearest runs beside it and the button that makes them."""
 
+from functools import partial
+
 import streamlit as st
 
 from core import launch, report, stats
@@ -11,6 +13,7 @@ from core.stats import Summary
 from core.sweep import Sweep, seeds_in_words
 from pages.parts import cache
 from pages.parts.frame import told
+from pages.parts.guess import Guesses, remember_guess, reveal_button, tell_guess
 from pages.parts.pickers import dataset_title
 from pages.parts.recipe_form import value_title
 from pages.parts.reveal import are_shown, look
@@ -34,7 +37,7 @@ def number_card(number: Number, found: list[Sweep], dataset: str, fingerprint: s
             else:
                 st.metric("Ours", "missing", help="No run of this network has finished yet.", width="content")
         _uncertainty(number, own, rows)
-        if rows and not _revealed(rows):
+        if rows:
             _reveal_button(number, rows)
         st.caption(f"The report: {number.source}")
         if number.open:
@@ -110,17 +113,27 @@ def _revealed(rows: list[Row]) -> bool:
 
 
 def _reveal_button(number: Number, rows: list[Row]) -> None:
-    looks = max(row.looks for row in rows)
+    """Or, once they are revealed, how far the guess was off, if there was one."""
+    name = f"report.{number.name}"
+    if _revealed(rows):
+        tell_guess(name, _accuracies(rows, "test"), rows[0].run)
+        return
+    looks, several = max(row.looks for row in rows), len(rows) > 1
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        reveal_button(
             f"Reveal test of {runs_in_words(len(rows))}",
-            key=f"report-reveal-{number.name}",
-            icon=":material/visibility:",
-            help="Each run counts how often its test figures were looked at.",
-            on_click=look,
-            args=(rows, WHERE),
+            f"report-reveal-{number.name}",
+            "Each run counts how often its test figures were looked at.",
+            {name: "test accuracy" + (f", mean of {len(rows)} runs" if several else "")},
+            partial(_reveal, name, rows),
         )
         st.caption(f"Looked at {looks} {'time' if looks == 1 else 'times'} so far.")
+
+
+def _reveal(name: str, rows: list[Row], guesses: Guesses) -> None:
+    guess = guesses.get(name)
+    if look(rows, WHERE, guess):
+        remember_guess(name, guess)
 
 
 def _accuracies(rows: list[Row], on: str) -> list[float]:

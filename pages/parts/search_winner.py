@@ -11,7 +11,7 @@ from pages.parts import cache
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.recipe_form import value_title
-from pages.parts.reveal import are_shown, look_at
+from pages.parts.reveal import are_shown, reveal_one
 from pages.parts.words import escaped, percent
 
 IMPORTANCE_HEIGHT_PX = 200
@@ -54,16 +54,9 @@ def _figures(best: Outcome) -> None:
         shown,
         help="Of images that chose nothing: the honest figure of this one run, for the end of all searching.",
     )
-    if not revealed:
-        hint = "Written down for the run: who looks at test while searching has no test left."
-        columns[1].button(
-            "Reveal",
-            key="search.reveal",
-            icon=":material/visibility:",
-            help=hint,
-            on_click=look_at,
-            args=([run], WHERE),
-        )
+    hint = "Written down for the run: who looks at test while searching has no test left."
+    with columns[1]:
+        reveal_one(run, WHERE, "search.reveal", hint)
 
 
 def _ways(files: SearchFiles, best: Outcome) -> None:
