@@ -38,7 +38,12 @@ def _latest(finished: list[Row]) -> None:
     st.subheader("Latest results", anchor=False)
     for row in finished:
         with st.container(horizontal=True, vertical_alignment="center", border=True):
-            st.metric("Validation", percent(row.validation_accuracy), width=130)
+            st.metric(
+                "Validation",
+                percent(row.validation_accuracy),
+                help="The share of the images held out from training that it got right: the figure to choose by.",
+                width=130,
+            )
             spec = row.run.spec
             st.markdown(
                 f"**{in_words(spec.recipe)}**  \n{escaped(dataset_title(spec.recipe.dataset))} · seed {spec.seed} · "

@@ -46,7 +46,11 @@ def _refused(refused: list[tuple[str, str]]) -> None:
         st.error(escaped(f"{name}: {reason}"), icon=":material/error:")
     if len(refused) > 3:
         with st.expander(f"{len(refused):,} files could not be read", icon=":material/warning:"):
-            st.dataframe(pd.DataFrame(refused, columns=["file", "reason"]), hide_index=True)
+            st.dataframe(
+                pd.DataFrame(refused, columns=["file", "reason"]),
+                hide_index=True,
+                alt="Files that could not be read, with the reason of each",
+            )
 
 
 def _batch(subject: Subject, images: list[Brought], refused: list[tuple[str, str]]) -> None:

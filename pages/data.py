@@ -58,11 +58,31 @@ def main() -> None:
 def _facts(data: ImageData) -> None:
     mean, std = data.channel_statistics
     with st.container(horizontal=True, gap="large"):
-        st.metric("Classes", f"{len(data.classes):,}", width="content")
-        st.metric("Training images", f"{len(data.train):,}", width="content")
-        st.metric("Test images", f"{len(data.test):,}", width="content")
+        st.metric(
+            "Classes",
+            f"{len(data.classes):,}",
+            help="Kinds of images that a network is to tell apart. Who guesses is right once in so many times.",
+            width="content",
+        )
+        st.metric(
+            "Training images",
+            f"{len(data.train):,}",
+            help="To learn from; a part of them is set aside as validation, to judge with while training.",
+            width="content",
+        )
+        st.metric(
+            "Test images",
+            f"{len(data.test):,}",
+            help="Nothing learns from them and nothing is chosen by them: they are for the last word on a recipe.",
+            width="content",
+        )
         shape = " × ".join(map(str, data.train.images.shape[1:]))
-        st.metric("One image", shape, width="content", help="Channels × height × width.")
+        st.metric(
+            "One image",
+            shape,
+            width="content",
+            help="Channels (red, green, blue) × height × width in pixels: so many numbers go into the network.",
+        )
     rows = pd.DataFrame({"mean": mean, "standard deviation": std}, index=["red", "green", "blue"])
     with st.expander("Mean and standard deviation of each channel", icon=":material/calculate:"):
         st.caption(
@@ -72,7 +92,11 @@ def _facts(data: ImageData) -> None:
         st.dataframe(rows.style.format("{:.4f}"), alt="Mean and deviation of the red, green and blue channel")
     if data.skipped:
         with st.expander(f"{len(data.skipped):,} files could not be used", icon=":material/warning:"):
-            st.dataframe(pd.DataFrame(data.skipped, columns=["file", "reason"]), hide_index=True)
+            st.dataframe(
+                pd.DataFrame(data.skipped, columns=["file", "reason"]),
+                hide_index=True,
+                alt="Files that could not be used, with the reason of each",
+            )
 
 
 def _class_counts(data: ImageData) -> None:
@@ -129,12 +153,22 @@ def _samples(data: ImageData) -> None:
         _, rows = split_indices(len(data.train), Recipe().validation_share, seed=42)
         split = Split(data.train.images[rows], data.train.labels[rows])
     classes = middle.multiselect(
-        "Classes", data.classes, default=list(data.classes[:CLASSES_AT_ONCE]), max_selections=CLASSES_AT_ONCE
+        "Classes",
+        data.classes,
+        default=list(data.classes[:CLASSES_AT_ONCE]),
+        max_selections=CLASSES_AT_ONCE,
+        help="Which classes to show, a row each. The fewer there are, the more images of each fit on a page.",
     )
     rows = max(1, CLASSES_AT_ONCE // max(1, len(classes)))
     most = max([int((split.labels == data.classes.index(name)).sum()) for name in classes] or [1])
     pages = max(1, -(-most // (rows * COLUMNS)))
-    page = right.number_input(f"Page (of {pages:,})", 1, pages, 1)
+    page = right.number_input(
+        f"Page (of {pages:,})",
+        1,
+        pages,
+        1,
+        help="There are more images than fit here; this shows the next ones.",
+    )
     for name in classes:
         found = np.flatnonzero(split.labels == data.classes.index(name))
         shown = found[(page - 1) * rows * COLUMNS : page * rows * COLUMNS]

@@ -163,6 +163,7 @@ def _one(rows: list[Entry], key: str, draw: Callable[[Entry], None]) -> None:
             list(range(len(ready))),
             format_func=lambda index: ready[index].name,
             key=f"seeds.{key}.{len(ready)}",
+            help="This view is about one recipe: choose which.",
         )
     if not ready[place].revealed:
         st.info(

@@ -165,11 +165,11 @@ def test_each_change_of_a_preset_is_marked_and_taken_back_by_itself(app):
 
 def test_size_and_work_of_the_network_follow_the_knobs(app):
     visit(app, "pages/train.py")
-    before = [one.value for one in app.markdown if "weights" in one.value or "multiply-adds" in one.value]
+    before = [one.value for one in app.caption if "multiply-adds an image" in one.value]
     app.select_slider(key="field.width").set_value(1.0).run()
-    after = [one.value for one in app.markdown if "weights" in one.value or "multiply-adds" in one.value]
-    assert "**5.3 million** weights" in after and len(after) == len(before) == 3
-    assert not set(before) & set(after)
+    after = [one.value for one in app.caption if "multiply-adds an image" in one.value]
+    assert len(before) == len(after) == 1 and "**5.3 million** weights" in after[0]
+    assert "million** weights" not in before[0] and before[0].split("·")[1] != after[0].split("·")[1]
 
 
 def test_form_survives_a_visit_to_another_page(app):

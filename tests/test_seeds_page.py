@@ -218,7 +218,7 @@ def test_click_on_pause_is_not_lost_when_a_run_has_just_ended(app, store, tiny_r
 
 
 def test_look_that_cannot_be_written_down_reveals_nothing(app, trained, monkeypatch):
-    def refused(run, where):
+    def refused(run, where, *guess):
         raise PermissionError(13, "Permission denied")
 
     visit(app, "pages/seeds.py")

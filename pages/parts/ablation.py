@@ -56,6 +56,7 @@ def _choices() -> dict:
             format_func=dataset_title,
             key="ladder.dataset",
             persist_state="session",
+            help="The images that every step of the ladder learns from.",
         ),
         "width": two.select_slider(
             "Width (×)",

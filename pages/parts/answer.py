@@ -123,6 +123,8 @@ def _why(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None
         required=True,
         format_func=lambda name: METHODS[name].title,
         key="classify.method",
+        help="Three ways to ask which places of the image moved the answer: by the network's last map (Grad-CAM), pixel by "
+        "pixel (integrated gradients), or by covering places one after another (occlusion). Where they agree, believe them more.",
     )
     order = np.argsort(-found["mean"][0])
     target = right.selectbox(
@@ -130,6 +132,7 @@ def _why(subject: Subject, image: Brought, found: dict[str, np.ndarray]) -> None
         [int(k) for k in order],
         format_func=lambda k: subject.classes[k],
         key=f"classify.for.{order[0]}",
+        help="What speaks for this class; the most probable one comes first. Choose another to see what would speak for that.",
     )
     told, maps = subject.ask("explain", {"image": image.seen}, method=method, target=target)
     one, other = wrapping_columns(2, "why")
@@ -181,7 +184,14 @@ def _sliders(subject: Subject, image: Brought) -> None:
                 )
                 for name, slider in SLIDERS.items()
             }
-            play = Play(flip=st.toggle("Flip", key=f"play.flip.{turn}"), **values)
+            play = Play(
+                flip=st.toggle(
+                    "Flip",
+                    key=f"play.flip.{turn}",
+                    help="Mirrors the image left to right: does the answer stay?",
+                ),
+                **values,
+            )
             st.button("Reset", icon=":material/undo:", key="play.reset", on_click=_reset)
         changed = apply(play, image.seen)
         told, found = subject.ask("classify", {"images": changed[None]})
@@ -189,7 +199,12 @@ def _sliders(subject: Subject, image: Brought) -> None:
             st.image(enlarged(changed, SIDE_PX), width=SIDE_PX, output_format="PNG", alt="The changed image")
             _classes(subject, found, image.label, "play-bars")
             _doubts(subject, told, found)
-        if st.toggle("Where does the answer change along each slider?", key="play.along"):
+        if st.toggle(
+            "Where does the answer change along each slider?",
+            key="play.along",
+            help="Asks the model at many places of each "
+            "slider, the others as they stand, and draws its answers: how little does it take to change its mind?",
+        ):
             _along(subject, image, play)
 
 

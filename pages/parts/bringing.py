@@ -50,6 +50,8 @@ def bring(subject: Subject) -> tuple[list[Brought], list[tuple[str, str]]]:
         default="Upload",
         required=True,
         key="classify.way",
+        help="Where the image comes from: your files, the clipboard, a camera, a drawing of yours, or the test images of a "
+        "data set. It stays on the machine that runs this dashboard.",
         format_func=lambda name: f"{WAYS[name]} {name}",
         persist_state="session",
     )
@@ -108,7 +110,11 @@ def _drawing() -> list[tuple[str, bytes]]:
 
 
 def _photographed() -> list[tuple[str, bytes]]:
-    photo = st.camera_input("Take a photograph", key="classify.photo")
+    photo = st.camera_input(
+        "Take a photograph",
+        key="classify.photo",
+        help="Your browser asks whether the camera may be used. Fill the frame with one thing.",
+    )
     return [("photograph", photo.getvalue())] if photo else []
 
 
@@ -159,11 +165,19 @@ def _unpacked(given: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], 
 def _test_image(subject: Subject) -> list[Brought]:
     """A page of test images to click on."""
     left, middle, right = st.columns([2, 2, 1])
-    name = left.selectbox("Data set", dataset_names(), format_func=dataset_title, key="classify.dataset")
+    name = left.selectbox(
+        "Data set",
+        dataset_names(),
+        format_func=dataset_title,
+        key="classify.dataset",
+        help="Whose test images are shown, to click on one.",
+    )
     if ready_or_prepare(name, subject.size) is None:
         return []
     data = source_images(name, subject.size)
-    wanted = middle.selectbox("Class", ["all", *data.classes], key="classify.class")
+    wanted = middle.selectbox(
+        "Class", ["all", *data.classes], key="classify.class", help="Show test images of this class only."
+    )
     found = np.arange(len(data.test))
     if wanted != "all":
         found = np.flatnonzero(data.test.labels == data.classes.index(wanted))
@@ -171,7 +185,14 @@ def _test_image(subject: Subject) -> list[Brought]:
         st.caption("There is none.")
         return []
     pages = -(-len(found) // TILES)
-    page = right.number_input(f"Page (of {pages:,})", 1, pages, 1, key="classify.page")
+    page = right.number_input(
+        f"Page (of {pages:,})",
+        1,
+        pages,
+        1,
+        key="classify.page",
+        help="There are more images than fit here; this shows the next ones.",
+    )
     rows = found[(page - 1) * TILES : page * TILES]
     names = [f"{data.classes[data.test.labels[row]]}, test image {row}" for row in rows]
     new = clicked(data.test.images[rows], names, rows, f"classify.tiles.{name}")

@@ -21,7 +21,15 @@ def cards(test: Split, indices: np.ndarray, caption: Callable[[int], str], key: 
         key: of the choice of the page.
     """
     pages = -(-len(indices) // CARDS)
-    page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key=key, width=160)
+    page = st.number_input(
+        f"Page (of {pages:,})",
+        1,
+        pages,
+        1,
+        key=key,
+        width=160,
+        help="There are more images than fit here; this shows the next ones.",
+    )
     with st.container(horizontal=True):
         for index in indices[(page - 1) * CARDS : page * CARDS]:
             words = caption(int(index))

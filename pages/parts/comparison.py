@@ -99,6 +99,7 @@ def _pair(ready: list[Entry]) -> tuple[Entry, Entry]:
                         f"{ready[index].name} ({len(ready[index].sweep.finished)} seeds)"
                     ),
                     key=f"seeds.pair.{letter}.{len(ready)}",
+                    help="Two recipes are compared: is B better than A, and is that more than luck?",
                 )
             )
     return ready[chosen[0]], ready[chosen[1]]
@@ -229,7 +230,14 @@ def _all_against(pairs: Pairs, raised: Pairs) -> None:
 def _images(one: Entry, a: Study, b: Study) -> None:
     """Images that one gets right and the other wrong, those first where that holds over most seeds."""
     sides = ["A gets right and B wrong", "B gets right and A wrong"]
-    side = st.segmented_control("Images that", sides, default=sides[0], required=True, key="seeds.side")
+    side = st.segmented_control(
+        "Images that",
+        sides,
+        default=sides[0],
+        required=True,
+        key="seeds.side",
+        help="Which test images to show: those that speak for A, or those that speak for B; the clearest come first.",
+    )
     winner, loser = (a, b) if side == sides[0] else (b, a)
     lead = winner.correct.mean(axis=0) - loser.correct.mean(axis=0)
     order = np.argsort(-lead, kind="stable")[: int((lead > 0).sum())]

@@ -92,8 +92,8 @@ def _scatter(rows: list[Row], fields: list[str]) -> None:
         field_scatter(_scale(rows, x), None if y == ACCURACY else _scale(rows, y), _accuracies(rows), names),
         "fields-scatter",
         SCATTER_PX,
-        f"{KNOBS[x].label} of {len(rows)} runs against {ACCURACY if y == ACCURACY else KNOBS[y].label}; "
-        "validation accuracy as the colour" * (y != ACCURACY),
+        f"{KNOBS[x].label} of {len(rows)} runs against "
+        + (ACCURACY if y == ACCURACY else f"{KNOBS[y].label}; {ACCURACY} as the colour"),
     )
 
 

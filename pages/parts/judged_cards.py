@@ -57,7 +57,15 @@ def judged_cards(judged: Judged, indices: np.ndarray, key: str) -> None:
     pages = -(-len(indices) // CARDS)
     page = 1
     if pages > 1:
-        page = st.number_input(f"Page (of {pages:,})", 1, pages, 1, key=f"{key}.page", width=160)
+        page = st.number_input(
+            f"Page (of {pages:,})",
+            1,
+            pages,
+            1,
+            key=f"{key}.page",
+            width=160,
+            help="There are more images than fit here; this shows the next ones.",
+        )
     shown = indices[(page - 1) * CARDS : page * CARDS]
     above = st.container()  # where it is seen, whichever image is clicked
     before = chosen_image(judged)

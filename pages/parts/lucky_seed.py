@@ -51,13 +51,22 @@ def _pool(shown: list[Entry]) -> tuple[np.ndarray | lesson.Simulated, str, float
         if len(entry.sweep.finished) >= FEWEST
     }
     left, middle, right = wrapping_columns(3, "lesson")
-    name = left.selectbox("Accuracies from", [*pools, "Simulated (no real runs)"], key="lesson.pool")
+    name = left.selectbox(
+        "Accuracies from",
+        [*pools, "Simulated (no real runs)"],
+        key="lesson.pool",
+        help="Accuracies are drawn from these, for A and for B alike: two names for one recipe.",
+    )
     if not pools:
         st.caption(f"Own runs may serve, too, from {FEWEST} finished seeds of a chosen recipe on.")
     if name in pools:
         pool = accuracies(pools[name])
         sd = 100 * float(pool.std(ddof=1))
-        middle.metric("Their deviation", f"{sd:.2f} points")
+        middle.metric(
+            "Their deviation",
+            f"{sd:.2f} points",
+            help="Standard deviation over seeds: how far one run usually lies from the mean.",
+        )
         told = f"Accuracies on {judged_on([pools[name]])}. So few runs vary less than many would: luck is understated."
     else:
         sd = middle.number_input(
@@ -70,7 +79,12 @@ def _pool(shown: list[Entry]) -> tuple[np.ndarray | lesson.Simulated, str, float
         )
         pool, told = lesson.Simulated(REPORT_MEAN / 100, sd / 100), ""
     lead = right.number_input(
-        "A lead that looks good (points)", 0.01, 20.0, max(0.01, round(1.2 * sd, 2)), 0.05
+        "A lead that looks good (points)",
+        0.01,
+        20.0,
+        max(0.01, round(1.2 * sd, 2)),
+        0.05,
+        help="How far ahead one recipe has to be before somebody would call it better. The figures tell how often luck alone does that.",
     )
     return pool, told, lead / 100
 
@@ -78,7 +92,14 @@ def _pool(shown: list[Entry]) -> tuple[np.ndarray | lesson.Simulated, str, float
 def _draw_again(pool: np.ndarray | lesson.Simulated) -> None:
     """One comparison at a time, for a class to bet on."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        n = st.segmented_control("Seeds each", [1, 3, 10], default=1, required=True, key="lesson.n")
+        n = st.segmented_control(
+            "Seeds each",
+            [1, 3, 10],
+            default=1,
+            required=True,
+            key="lesson.n",
+            help="How many runs each of the two gets; their means are compared. More seeds, less luck.",
+        )
         if st.button("Draw again", key="lesson.draw", icon=":material/casino:"):
             st.session_state["lesson.seed"] = st.session_state.get("lesson.seed", 0) + 1
     a, b = lesson.one_draw(pool, n, np.random.default_rng(st.session_state.get("lesson.seed", 0)))

@@ -49,8 +49,12 @@ def _mistakes(judged: Judged) -> None:
                 format_func=judged.classes.__getitem__,
                 key=f"depth.{key}.{judged.run.id}",
                 width=170,
+                help=hint,
             )
-            for label, key in (("True class", "truth"), ("Answer", "answer"))
+            for label, key, hint in (
+                ("True class", "truth", "Only images that show this; any: all of them."),
+                ("Answer", "answer", "Only images that the network took for this; any: all of them."),
+            )
         )
     indices = _selected(judged, which, order, truth, answer)
     total = len(judged.predictions.labels)

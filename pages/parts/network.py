@@ -19,19 +19,12 @@ def short(number: int) -> str:
 def network_size(recipe: Recipe, classes: int) -> None:
     """How large the network of the form is and how much it computes, in a line that follows each knob."""
     weights, multiply_adds = totals(MODELS[recipe.model].describe(recipe, classes))
-    with st.container(horizontal=True, gap="medium", key="network-size"):
-        st.markdown(
-            f"**{short(weights)}** weights",
-            help="The size of the model: how many numbers training changes, also called parameters. More can learn "
-            "more, and takes more memory and more images.",
-            width="content",
-        )
-        st.markdown(
-            f"**{short(multiply_adds)}** multiply-adds an image",
-            help="How much the network computes for one image: multiplications with an addition each. A training step "
-            "takes about three times that for each image of its batch.",
-            width="content",
-        )
+    st.caption(
+        f"**{short(weights)}** weights · **{short(multiply_adds)}** multiply-adds an image",
+        help="Weights, also called parameters, are the numbers that training changes: more can learn more, and take more "
+        "memory and more images. Multiply-adds are what the network computes for one image; training takes about three "
+        "times that for each image.",
+    )
 
 
 def network_table(recipe: Recipe, classes: int) -> None:

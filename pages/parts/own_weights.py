@@ -121,8 +121,18 @@ def _normalisation(place: DeltaGenerator) -> tuple[list[float], list[float]]:
     )
     if kind != OTHER:
         return NORMALISATIONS[kind]
-    means = place.text_input("Means of red, green and blue", "0.5, 0.5, 0.5", key="classify.means")
-    stds = place.text_input("Deviations of red, green and blue", "0.5, 0.5, 0.5", key="classify.stds")
+    means = place.text_input(
+        "Means of red, green and blue",
+        "0.5, 0.5, 0.5",
+        key="classify.means",
+        help="Three numbers from 0 to 1, with commas between them: what was subtracted from each channel.",
+    )
+    stds = place.text_input(
+        "Deviations of red, green and blue",
+        "0.5, 0.5, 0.5",
+        key="classify.stds",
+        help="Three numbers above 0, with commas between them: what each channel was divided by.",
+    )
     return _three(means, "means"), _three(stds, "deviations")
 
 

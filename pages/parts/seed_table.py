@@ -59,9 +59,25 @@ def _worked_out(sweep: Sweep) -> study.Robustness | None:
 def seed_table(shown: list[Entry], pending: int) -> None:
     """The table with its order, its seeds, and its downloads."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        sort = st.selectbox("Order of the recipes", list(SORTS), key="seeds.sort", width=220)
-        seeds = st.toggle("Each seed", len(shown) <= 4, key="seeds.each")
-        st.toggle("Median, lowest, highest", key="seeds.more", persist_state="session")
+        sort = st.selectbox(
+            "Order of the recipes",
+            list(SORTS),
+            key="seeds.sort",
+            width=220,
+            help="In which order the recipes stand in the table; their seeds stay below them.",
+        )
+        seeds = st.toggle(
+            "Each seed",
+            len(shown) <= 4,
+            key="seeds.each",
+            help="A row for each seed below its recipe. Off: the recipes alone.",
+        )
+        st.toggle(
+            "Median, lowest, highest",
+            key="seeds.more",
+            persist_state="session",
+            help="Three more columns for each recipe: its middle seed and its extremes. Lowest and highest move apart with more seeds.",
+        )
     rows = table(shown[:MOST_RECIPES], sort, seeds)
     drawn = pd.DataFrame([_shown(row, row["n"] is not None) for row in rows])
     empty = [name for name in drawn if drawn[name].isna().all() or (drawn[name] == "").all()]

@@ -186,7 +186,13 @@ def _confusions(marked: list[Row]) -> None:
     by_id = dict(zip([row.run.id for row in finished], finished, strict=True))
     names = dict(zip(by_id, _names(finished), strict=True))
     columns = wrapping_columns(2, "side-pair")
-    a = columns[0].selectbox("Run A", list(by_id), format_func=names.get, key=_key("a", by_id))
+    a = columns[0].selectbox(
+        "Run A",
+        list(by_id),
+        format_func=names.get,
+        key=_key("a", by_id),
+        help="The run that the other one is compared with.",
+    )
     others = [run_id for run_id in by_id if run_id != a]
     b = columns[1].selectbox(
         "Run B",
