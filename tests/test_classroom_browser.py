@@ -1,7 +1,7 @@
 """The first ten minutes of a class, in a real browser: data, a model, five seeds, a comparison, a photograph.
 
 Each stage leaves a screenshot in the folder that TENFOLD_SCREENSHOTS names, if it does. Every page on the way is looked
-at by axe-core, at its stage: what it calls serious or critical fails the test.
+at by axe-core, at its stage, in the light and in the dark theme: what it calls serious or critical fails the test.
 """
 
 import os
@@ -26,6 +26,9 @@ NOT_OURS = (
     "aria-allowed-attr",  # Streamlit's own menus and sliders
 )
 
+FOLDED_MENU = 'data-testid="stSidebarContent"'
+"""Streamlit's, too: on a phone the menu is folded away, with links that the keyboard then passes over."""
+
 
 def shot(page, name: str) -> None:
     if folder := os.environ.get("TENFOLD_SCREENSHOTS"):
@@ -33,14 +36,30 @@ def shot(page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def inspected(page) -> list[str]:
-    """What axe-core calls serious or critical on this page, and where."""
-    found = Axe().run(page).response["violations"]
+def inspected(page, rules: tuple[str, ...] = ()) -> list[str]:
+    """What axe-core calls serious or critical on this page, and where; by these rules alone if there are any."""
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = Axe().run(page, options=options).response["violations"]
     return [
-        f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]}"
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
         for one in found
         if one["impact"] in ("serious", "critical") and one["id"] not in NOT_OURS
+        for node in one["nodes"]
+        if FOLDED_MENU not in node["html"][:100]
     ]
+
+
+def in_both_themes(page) -> list[str]:
+    """`inspected` in the light theme; in the dark one for its contrasts, as the rest is the same."""
+    found = []
+    for scheme, rules in (("dark", ("color-contrast",)), ("light", ())):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            "scheme => getComputedStyle(document.querySelector('.stApp')).colorScheme === scheme", arg=scheme
+        )
+        settled(page)
+        found += [f"{scheme}: {fault}" for fault in inspected(page, rules)]
+    return found
 
 
 def is_error(message) -> bool:
@@ -69,7 +88,7 @@ def test_first_ten_minutes_of_a_class(page, address):
     def stage(name: str) -> None:
         settled(page)
         shot(page, name)
-        problems[name] = inspected(page)
+        problems[name] = in_both_themes(page)
 
     page.goto(address)
     page.get_by_text("0 of 5 steps taken").wait_for()

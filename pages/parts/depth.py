@@ -23,7 +23,7 @@ from pages.parts.results import results
 from pages.parts.take_home import take_home
 from pages.parts.words import escaped
 
-LOG_BYTES = 200_000
+LOG_BYTES, LOG_PX = 200_000, 320
 
 
 def depth(run: Run) -> None:
@@ -65,12 +65,9 @@ def _recipe(run: Run) -> None:
 
 def _log(run: Run) -> None:
     """What happened, line by line; what the worker itself printed is a download."""
-    st.code(
-        "\n".join(log_lines(cache.history(run.id))) or "Nothing has happened yet.",
-        language=None,
-        height=320,
-        wrap_lines=True,
-    )
+    with st.container(height=LOG_PX, border=False):  # it holds a button, so that the keyboard can scroll it
+        lines = "\n".join(log_lines(cache.history(run.id)))
+        st.code(lines or "Nothing has happened yet.", language=None, wrap_lines=True)
     printed = _tail(run.log_path)
     if printed:
         st.download_button(

@@ -40,6 +40,8 @@ _STYLE = """<style>
 [data-testid^="stBaseButton-primary"]:not(:disabled), .stMultiSelect [data-tag], .stMultiSelect [data-tag] button {
     color: light-dark(#ffffff, #000000);
 }
+/* Streamlit shows nothing where the keyboard is on a link. */
+[data-testid="stPageLink-NavLink"]:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
 [class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"],
 [class*="st-key-wrap-"] > [data-testid="stHorizontalBlock"] { flex-wrap: wrap; }
 [class*="st-key-wrap-"] > div > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],

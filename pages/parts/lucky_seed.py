@@ -1,6 +1,7 @@
 """The lucky-seed lesson: two equal recipes, and how often one of them seems to win."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from core import lesson, seed_figures
@@ -28,19 +29,40 @@ def lucky_seed(shown: list[Entry]) -> None:
         "How large a lead two equal recipes show with 1, 3 and 10 seeds each",
     )
     st.caption(f"{DRAWS:,} comparisons of two equal recipes for each number of seeds; {found.source}. {told}")
-    lines = [
-        f"| seeds each | typical lead | leads of {100 * lead:.2f} points and more | best seed above the mean | Welch calls them different |",
-        "|---|---|---|---|---|",
-    ]
-    for one in found.by_n.values():
-        alarms = (
-            "one run each: no test" if np.isnan(one.welch_false_alarms) else f"{one.welch_false_alarms:.1%}"
-        )
-        best = "–" if one.n == 1 or np.isnan(one.best_sds) else f"{one.best_sds:.2f} deviations"
-        lead_words = f"{100 * np.median(one.leads):.2f} points"
-        lines.append(f"| {one.n} | {lead_words} | {one.share(lead):.1%} | {best} | {alarms} |")
-    st.markdown("\n".join(lines))
+    st.dataframe(
+        pd.DataFrame([_row(one, lead) for one in found.by_n.values()]),
+        hide_index=True,
+        column_config=_COLUMNS,
+        alt=f"How far two equal recipes lie apart by luck, for each number of seeds, and how often by {100 * lead:.2f} points",
+    )
     _draw_again(pool)
+
+
+def _row(one: lesson.Luck, lead: float) -> dict[str, str]:
+    alone = np.isnan(one.welch_false_alarms)
+    return {
+        "seeds each": f"{one.n}",
+        "typical lead": f"{100 * np.median(one.leads):.2f} points",
+        "so large a lead": f"{one.share(lead):.1%}",
+        "best seed above the mean": "–"
+        if one.n == 1 or np.isnan(one.best_sds)
+        else f"{one.best_sds:.2f} deviations",
+        "Welch calls them different": "one run each: no test" if alone else f"{one.welch_false_alarms:.1%}",
+    }
+
+
+_COLUMNS = {
+    "typical lead": st.column_config.TextColumn(help="Half of the comparisons show a larger one."),
+    "so large a lead": st.column_config.TextColumn(
+        help="How often luck alone gives the lead that is set above, or more."
+    ),
+    "best seed above the mean": st.column_config.TextColumn(
+        help="What is gained on paper by reporting the best seed, in standard deviations over seeds."
+    ),
+    "Welch calls them different": st.column_config.TextColumn(
+        help="False alarms of the test on the Seeds page; it is made to give 5 %."
+    ),
+}
 
 
 def _pool(shown: list[Entry]) -> tuple[np.ndarray | lesson.Simulated, str, float]:
