@@ -1,7 +1,7 @@
 """Figures about seeds: how runs of one recipe differ, and by how much recipes do.
 
 Plain dicts, as in `core.figures`. Accuracies come in as fractions and are shown in percent, their
-differences in points. A recipe is told by its colour and by its symbol or dash, never by colour alone.
+differences in points. A recipe is told by its colour and by its symbol, never by colour alone.
 Nothing here computes an interval but `curve_band`: the caller knows what its intervals are about.
 """
 
@@ -33,12 +33,16 @@ from core.stats import pointwise_band
 
 _POINTS = "percentage points"
 
+Places = dict[str, int] | None
+"""Recipe -> its number among colours and symbols, so that it looks the same in every figure; in order unless given."""
+
 
 def seed_strip(
     accuracies: dict[str, np.ndarray],
     intervals: dict[str, Ends],
     seeds: dict[str, np.ndarray],
     quantity: str,
+    places: Places = None,
 ) -> Spec:
     """Every seed of every recipe as a dot; below the dots of a recipe their mean with its interval.
 
@@ -47,12 +51,14 @@ def seed_strip(
         intervals: recipe -> ends of the 95 % interval of its mean, None where there is none.
         seeds: recipe -> (n_seeds,) int, in the order of its accuracies.
         quantity: title of the axis, "test accuracy".
+        places: see `Places`.
     """
     traces = []
     for row, (recipe, values) in enumerate(accuracies.items()):
-        colour = colour_of(row)
+        place = row if places is None else places[recipe]
+        colour = colour_of(place)
         hover = f"seed %{{customdata}}: %{{x:.2%}}<extra>{plain(recipe)}</extra>"
-        traces.append({**dots(values, row, colour, symbol_of(row), hover), "customdata": seeds[recipe]})
+        traces.append({**dots(values, row, colour, symbol_of(place), hover), "customdata": seeds[recipe]})
         if len(values):
             mean = float(np.mean(values))
             traces.append(
@@ -61,7 +67,7 @@ def seed_strip(
     return {"data": traces, "layout": row_layout(list(accuracies), quantity, list(accuracies.values()))}
 
 
-def curve_band(quantity: str, curves: dict[str, np.ndarray]) -> Spec:
+def curve_band(quantity: str, curves: dict[str, np.ndarray], places: Places = None) -> Spec:
     """A thin line for each seed, their mean, and its 95 % t interval at each epoch.
 
     One trace for all thin lines of a recipe, so that 50 recipes stay 150 traces. Hiding a recipe in the
@@ -70,12 +76,14 @@ def curve_band(quantity: str, curves: dict[str, np.ndarray]) -> Spec:
     Args:
         quantity: "validation accuracy" (fractions) or one that ends in "loss" (nats an image).
         curves: recipe -> (n_seeds, n_epochs), NaN where a seed did not get so far.
+        places: see `Places`.
     """
     loss = quantity.endswith("loss")
     faint = min(1.0, 7 / max(1, len(curves)))
     traces = []
     for index, (recipe, values) in enumerate(curves.items()):
-        traces += curves_of(recipe, values, index, ".3f" if loss else ".2%", faint)
+        place = index if places is None else places[recipe]
+        traces += curves_of(recipe, values, place, ".3f" if loss else ".2%", faint)
     layout = {
         "xaxis": epoch_axis(curves),
         "yaxis": {
@@ -90,15 +98,17 @@ def curve_band(quantity: str, curves: dict[str, np.ndarray]) -> Spec:
     return {"data": traces, "layout": layout}
 
 
-def sd_by_epoch(curves: dict[str, np.ndarray]) -> Spec:
+def sd_by_epoch(curves: dict[str, np.ndarray], places: Places = None) -> Spec:
     """How far seeds lie apart at each epoch: their deviation (ddof=1) in points, from 2 seeds on.
 
     Args:
         curves: recipe -> (n_seeds, n_epochs) accuracies, NaN where a seed did not get so far.
+        places: see `Places`.
     """
     traces = []
     for index, (recipe, values) in enumerate(curves.items()):
-        band, line = pointwise_band(values), thick(recipe, values, index)
+        place = index if places is None else places[recipe]
+        band, line = pointwise_band(values), thick(recipe, values, place)
         at, sd = broken(line["x"], band.n, 100 * band.sd)
         traces.append({**line, "x": at, "y": sd, "hovertemplate": "%{y:.2f} points"})
     layout = {

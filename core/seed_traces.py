@@ -199,7 +199,7 @@ def thick(recipe: str, values: np.ndarray, index: int) -> Spec:
         "name": plain(f"{recipe} ({seeds_in_curve(values)})"),
         "x": np.arange(1, values.shape[1] + 1).astype(float),
         "mode": "lines+markers",
-        "line": {"color": colour, "width": 3, "dash": DASHES[index % len(DASHES)]},
+        "line": {"color": colour, "width": 3},  # solid: dashed is training, on every page
         "marker": {"size": 7, "symbol": symbol_of(index), "maxdisplayed": 8},
     }
 

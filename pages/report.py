@@ -8,6 +8,7 @@ from core.datasets.offered import offered
 from core.report import CONTRADICTIONS, FIGURES, NUMBERS
 from core.sweep import Sweep
 from pages.parts import cache
+from pages.parts.colours import recipe_colour
 from pages.parts.faces import as_the_network_sees, histogram, one_of_each
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import curves
@@ -149,7 +150,7 @@ def _curve_figures(found: list[Sweep], dataset: str) -> None:
         )
         return
     run = report.answering(NUMBERS[0], own)[0].run
-    curves(cache.history(run.id), "report-curves")
+    curves(cache.history(run.id), "report-curves", recipe_colour(run.spec.digest))
     same = not report.differing(NUMBERS[0], own.recipe)
     st.caption(
         f"{'The report’s recipe' if same else 'The nearest run that you have, see “Baseline” above'}, seed "

@@ -30,7 +30,7 @@ def growing(number, seeds, epochs=5):
 
 
 def looks(traces):
-    """Colour with symbol, and colour with dash where lines are drawn."""
+    """Colour with symbol."""
     return {
         (trace["marker"].get("color") or trace["line"]["color"], trace["marker"]["symbol"])
         for trace in traces
@@ -267,3 +267,40 @@ def test_markup_in_a_name_is_shown_as_it_is():
             trace.pop("uid", None)  # never shown
         assert ugly not in json.dumps(figure, default=str)
         assert "&lt;b&gt;&amp;" in json.dumps(figure, default=str)
+
+
+# One look for one recipe
+
+
+def test_validation_is_solid_for_every_recipe():
+    for line in seed_figures.sd_by_epoch(growing(9, 3))["data"]:
+        assert "dash" not in line["line"]
+    assert not any(
+        "dash" in one["line"] for one in seed_figures.curve_band("accuracy", growing(9, 3))["data"]
+    )
+
+
+def test_recipe_keeps_its_look_where_others_are_left_out():
+    curves, places = growing(3, 4), {"recipe 0": 5, "recipe 1": 0, "recipe 2": 3}
+    (alone,) = seed_figures.sd_by_epoch({"recipe 2": curves["recipe 2"]}, places)["data"]
+    among = seed_figures.curve_band("accuracy", curves, places)["data"][-1]
+    accuracies = {"recipe 2": np.array([0.5])}
+    dot = seed_figures.seed_strip(
+        accuracies, {"recipe 2": None}, {"recipe 2": np.array([1])}, "accuracy", places
+    )
+    assert looks([alone]) == looks([among]) == looks(dot["data"][:1])
+    assert dot["data"][0]["y"][0] < 1, "its row is the first all the same"
+
+
+def test_recipes_keep_their_colour_in_a_session_and_those_side_by_side_differ(monkeypatch):
+    from pages.parts import colours
+
+    monkeypatch.setattr(colours.st, "session_state", {})
+    assert colours.colour_places(["a", "b"]) == [0, 1]
+    assert colours.colour_places(["b", "a"]) == [1, 0], "they stay, whatever the order"
+    many = colours.colour_places([*"cdefghijkl"])
+    assert len(set(many)) == 10 and colours.colour_places([*"cdefghijkl"]) == many
+    same = next(name for name, place in zip("cdefghijkl", many, strict=True) if place == 7)
+    a, other = colours.colour_places(["a", same])
+    assert a == 0 and other % 7 != 0, "they meet: one of two blue ones gives way"
+    assert colours.colour_places([same]) == [7]

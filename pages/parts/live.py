@@ -13,6 +13,7 @@ from core.store import Run, RunState
 from pages.parts import cache
 from pages.parts.cache import freeze_imports
 from pages.parts.cluster import progress_of_link, where
+from pages.parts.colours import recipe_colour
 from pages.parts.frame import go_on, sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pace import ticking
@@ -59,19 +60,19 @@ def _draw(run: Run) -> None:
         _progress(run, history)
     _verdict(run, state, history)
     _coach(run, history)
-    curves(history, key=f"live-{run.id}")
+    curves(history, f"live-{run.id}", recipe_colour(spec.digest))
     _controls(run, state)
 
 
-def curves(history: History, key: str) -> None:
-    """Accuracy and loss over epochs, side by side where there is room."""
+def curves(history: History, key: str, colour: str) -> None:
+    """Accuracy and loss over epochs, side by side where there is room, in the colour of the recipe."""
     started = history.started
     if started is None or not (history.steps or history.epochs):
         st.caption("The curves begin with the first figures.")
         return
     columns = wrapping_columns(2, key)
     for column, quantity in zip(columns, ("accuracy", "loss"), strict=True):
-        spec = figures.curve(quantity, *curve_lines(history, quantity), started.epochs)
+        spec = figures.curve(quantity, *curve_lines(history, quantity), started.epochs, colour)
         with column:
             live_chart(spec, f"{key}-{quantity}", CHART_HEIGHT_PX, _alt(quantity, history))
 

@@ -10,6 +10,7 @@ from core.seed_table import Entry, accuracies, judged_on, summary
 from core.stats import pointwise_band
 from core.sweep import Sweep
 from pages.parts import cache
+from pages.parts.colours import colour_places
 from pages.parts.frame import sentences, wrapping_columns
 from pages.parts.live_chart import live_chart
 from pages.parts.pace import ticking
@@ -39,11 +40,18 @@ def strip(shown: list[Entry]) -> None:
         intervals,
         {entry.name: np.array([row.run.spec.seed for row in entry.sweep.finished]) for entry in with_runs},
         quantity,
+        _places([(entry.name, entry.sweep) for entry in shown]),
     )
     means = ", ".join(f"{entry.name}: {percent(summary(entry).mean)}" for entry in with_runs[:5])
     live_chart(
         figure, "seeds-strip", 110 + ROW_PX * len(with_runs), f"Seeds as dots. Mean {quantity}: {means}"
     )
+
+
+def _places(shown: list[tuple[str, Sweep]]) -> dict[str, int]:
+    """Of all that are shown, whether there is something of them to draw or not: none takes another's colour."""
+    numbers = colour_places([sweep.digest for _, sweep in shown])
+    return {name: number for (name, _), number in zip(shown, numbers, strict=True)}
 
 
 def curves(shown: list[Entry]) -> None:
@@ -60,7 +68,7 @@ def _curves(shown: list[tuple[str, Sweep]]) -> None:
 
 
 def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
-    found = {}
+    found, places = {}, _places(shown)
     for quantity in ("accuracy", "loss"):
         arrays = {
             name: epoch_matrix(
@@ -76,7 +84,7 @@ def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
         return
     for column, (quantity, arrays) in zip(wrapping_columns(2, "seed-curves"), found.items(), strict=True):
         with column:
-            figure = seed_figures.curve_band(quantity, arrays)
+            figure = seed_figures.curve_band(quantity, arrays, places)
             live_chart(figure, f"seeds-band-{quantity}", CHART_PX, _band_alt(quantity, arrays))
     st.caption(
         "Validation, a thin line for each seed; thick: their mean; shaded: the mean's 95 % interval at each epoch by "
@@ -86,7 +94,7 @@ def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
     if spread:
         st.markdown("**How much seeds differ, epoch by epoch**")
         live_chart(
-            seed_figures.sd_by_epoch(spread),
+            seed_figures.sd_by_epoch(spread, places),
             "seeds-sd",
             CHART_PX - 40,
             "Standard deviation of validation accuracy over seeds at each epoch",
