@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.executors import executor
 from core.searches import wake_searches
 from pages.parts.cache import store
+from pages.parts.login import log_out_button, login_is_on, require_login
 from pages.parts.words import escaped
 
 PAGES = {
@@ -62,27 +63,33 @@ def _ask_nobody_outside() -> None:
 
 
 def frame(title: str, explanation: str) -> None:
-    """Set the page up and draw the menu; the first call of every page.
+    """Set the page up, ask for a login where there is one, and draw the menu; the first call of every page.
 
     Streamlit's own page list would show file names, and `st.navigation` beside a folder called
     pages/ breaks a first visit to any page but the first.
     """
     st.set_page_config(f"{title} · Tenfold", "🔟", layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.html(_STYLE)
+    _ask_nobody_outside()
+    st.title(title, anchor=False)
+    require_login()
+    _menu()
+    st.markdown(explanation)
+    show_told()
+    go_on()
+
+
+def _menu() -> None:
     with st.sidebar:
         st.markdown("## Tenfold")
         st.caption("Small image classifiers, trained and judged on your own machine.")
         for path, (label, icon) in PAGES.items():
             st.page_link(path, label=label, icon=icon, width="stretch")
-        if st.get_option("server.address") not in LOOPBACK:
+        log_out_button()
+        if st.get_option("server.address") not in LOOPBACK and not login_is_on():
             st.warning(
                 "Open to other machines without a password: anybody there can start and stop trainings."
             )
-    st.title(title, anchor=False)
-    st.markdown(explanation)
-    show_told()
-    _ask_nobody_outside()
-    go_on()
 
 
 def wrapping_columns(
