@@ -83,3 +83,28 @@ def is_outside(url: str) -> bool:
 def settled(page: Any) -> None:
     """Wait until the page's script has run to its end."""
     page.wait_for_selector('[data-test-script-state="notRunning"]')
+
+
+def listen(page: Any) -> list[str]:
+    """What goes wrong on a page from now on: errors of its console and of its scripts, and requests to elsewhere."""
+    wrong = []
+    page.on("console", lambda line: wrong.append(_told(line)) if _is_error(line) else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url) if is_outside(request.url) else None)
+    return wrong
+
+
+def _is_error(line: Any) -> bool:
+    """Streamlit looks for its own server below every part of a deep link's path first: those 404s are not errors."""
+    return line.type == "error" and "/_stcore/" not in line.location["url"]
+
+
+def _told(line: Any) -> str:
+    return f"{line.text} ({line.location['url']})"
+
+
+def shot(page: Any, name: str) -> None:
+    """Leave a picture of the page in the folder that TENFOLD_SCREENSHOTS names, if it does."""
+    if folder := os.environ.get("TENFOLD_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")

@@ -7,12 +7,11 @@ at by axe-core, at its stage, in the light and in the dark theme: what it calls 
 import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.chromium import settled
+from tests.chromium import listen, settled, shot
 from tests.test_classify_page import picture
 
 pytestmark = pytest.mark.browser
@@ -28,12 +27,6 @@ NOT_OURS = (
 
 FOLDED_MENU = 'data-testid="stSidebarContent"'
 """Streamlit's, too: on a phone the menu is folded away, with links that the keyboard then passes over."""
-
-
-def shot(page, name: str) -> None:
-    if folder := os.environ.get("TENFOLD_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def inspected(page, rules: tuple[str, ...] = ()) -> list[str]:
@@ -62,15 +55,6 @@ def in_both_themes(page) -> list[str]:
     return found
 
 
-def is_error(message) -> bool:
-    """Streamlit looks for its own server below every part of a deep link's path first: those 404s are not errors."""
-    return message.type == "error" and "/_stcore/" not in message.location["url"]
-
-
-def told(message) -> str:
-    return f"{message.text} ({message.location['url']})"
-
-
 def repeat(page, place: str, seeds: str) -> None:
     """Fill the form of a sweep and start it."""
     field = page.locator(f".st-key-{place}\\.seeds input, .st-key-{place}-seeds input")
@@ -81,9 +65,7 @@ def repeat(page, place: str, seeds: str) -> None:
 
 
 def test_first_ten_minutes_of_a_class(page, address):
-    problems, errors, begin = {}, [], time.monotonic()
-    page.on("console", lambda message: errors.append(told(message)) if is_error(message) else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    problems, errors, begin = {}, listen(page), time.monotonic()
 
     def stage(name: str) -> None:
         settled(page)
@@ -143,5 +125,5 @@ def test_first_ten_minutes_of_a_class(page, address):
     page.get_by_text("Latest results").wait_for()
     assert page.get_by_text("of 5 steps taken").count() == 0, "a step that was taken is not ticked"
     assert time.monotonic() - begin < WHOLE_PATH_SECONDS
-    assert page.outside == [] and errors == []
+    assert errors == []
     assert {name: found for name, found in problems.items() if found} == {}
