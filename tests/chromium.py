@@ -25,6 +25,20 @@ ARGUMENTS = [
 ]
 PATIENCE_MS = 30_000
 
+PAGES = {
+    "": ("Overview", "[data-testid='stMetricValue']"),
+    "data": ("Data", ".js-plotly-plot"),
+    "train": ("Train", ".st-key-start button"),
+    "runs": ("Runs", ".js-plotly-plot"),
+    "seeds": ("Seeds", ".js-plotly-plot"),
+    "search": ("Search", "[data-testid='stMultiSelect']"),
+    "classify": ("Classify", "input[type='file']"),
+    "experiments": ("Experiments", "[data-testid='stRadio']"),
+    "report": ("Report", "[class*='st-key-number-']"),
+    "settings": ("Settings", "[data-testid='stMetricValue']"),
+}
+"""Of each page, by its address, its heading and an element that stands for what it is for, in a store with runs."""
+
 
 @contextmanager
 def launched() -> Iterator[Any]:

@@ -11,27 +11,13 @@ from core.config import Recipe
 from core.datasets import source
 from core.paths import ROOT
 from core.store import RunStore
-from tests.chromium import PATIENCE_MS, listen, served, settled, shot
+from tests.chromium import PAGES, PATIENCE_MS, listen, served, settled, shot
 from tests.finished import finished
-from tests.test_pages import PAGES
+from tests.test_pages import PAGES as FILES
 
 pytestmark = pytest.mark.browser
 
 RECIPE = Recipe(width=0.03125, epochs=2, log_every=5)
-
-FOUND = {
-    "": ("Overview", "[data-testid='stMetricValue']"),
-    "data": ("Data", ".js-plotly-plot"),
-    "train": ("Train", ".st-key-start button"),
-    "runs": ("Runs", ".js-plotly-plot"),
-    "seeds": ("Seeds", ".js-plotly-plot"),
-    "search": ("Search", "[data-testid='stMultiSelect']"),
-    "classify": ("Classify", "input[type='file']"),
-    "experiments": ("Experiments", "[data-testid='stRadio']"),
-    "report": ("Report", "h2:has-text('Where the report contradicts itself')"),
-    "settings": ("Settings", "[data-testid='stMetricValue']"),
-}
-"""Of each page, its heading and an element that stands for what it is for."""
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +44,12 @@ def address(home):
 
 
 def test_every_page_is_looked_at():
-    assert set(FOUND) == {"" if page == "dashboard.py" else Path(page).stem for page in PAGES}
+    assert set(PAGES) == {"" if page == "dashboard.py" else Path(page).stem for page in FILES}
 
 
-@pytest.mark.parametrize("name", sorted(FOUND, reverse=True))  # the overview last: it makes deep links work
+@pytest.mark.parametrize("name", sorted(PAGES, reverse=True))  # the overview last: it makes deep links work
 def test_page_opens_by_its_own_address_with_what_it_is_for(browser, address, home, name):
-    heading, element = FOUND[name]
+    heading, element = PAGES[name]
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
