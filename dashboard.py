@@ -32,6 +32,7 @@ def main() -> None:
         queue(hidden=current)
     if finished:
         _latest(finished[:LATEST])
+    cache.warm_up()
 
 
 def _latest(finished: list[Row]) -> None:

@@ -89,7 +89,11 @@ def _facts(data: ImageData) -> None:
             "Computed from all training images before the split, never from test, on the scale 0 to 1; "
             "the data set's own normalisation subtracts the one and divides by the other."
         )
-        st.dataframe(rows.style.format("{:.4f}"), alt="Mean and deviation of the red, green and blue channel")
+        st.dataframe(
+            rows,
+            column_config={name: st.column_config.NumberColumn(format="%.4f") for name in rows},
+            alt="Mean and deviation of the red, green and blue channel",
+        )
     if data.skipped:
         with st.expander(f"{len(data.skipped):,} files could not be used", icon=":material/warning:"):
             st.dataframe(
@@ -224,7 +228,9 @@ def _anatomy(data: ImageData) -> None:
         index=["red", "green", "blue"],
     )
     st.dataframe(
-        rows.style.format("{:.3f}"), alt="Range of values of each channel before and after normalisation"
+        rows,
+        column_config={name: st.column_config.NumberColumn(format="%.3f") for name in rows},
+        alt="Range of values of each channel before and after normalisation",
     )
 
 

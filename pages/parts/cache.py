@@ -1,5 +1,6 @@
 """What is read once and shared by all sessions. Everything here is bounded."""
 
+import functools
 import gc
 import threading
 import time
@@ -199,6 +200,23 @@ def _asker(runs: str) -> Asker:
 def decoder() -> Decoder:
     """The process that decodes images for all sessions."""
     return Decoder()
+
+
+@functools.cache
+def warm_up() -> None:
+    """Do while somebody reads the first page what the next ones would have them wait for; once a process.
+
+    The first visit to Data took 1.9 s without (`python -m benchmarks.pages`), most of it to draw `shapes`.
+    """
+    threading.Thread(target=_warm, name="warm-up", daemon=True).start()
+
+
+def _warm() -> None:
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    if fingerprint := source("shapes").ready_fingerprint():
+        _ = images("shapes", Recipe().image_size, fingerprint).channel_statistics
 
 
 @st.cache_resource(show_spinner=False)
