@@ -196,7 +196,7 @@ EXPERIMENTS = (
         "augmentation",
         "What augmentation buys",
         "Each training image is flipped, turned and moved a little by chance, so that no epoch sees the same images "
-        "again. There are only 2,500 of them here, and the training is long. Does it help?",
+        "again. Only half of the images are learned from here (2,500 of shapes), and for long. Does it help?",
         (
             Arm("as they are", _FEW),
             Arm("augmented", replace(_FEW, flip=True, rotation=15, shift=3)),

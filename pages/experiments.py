@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.experiments import EXPERIMENTS, Experiment
+from core.machine import gpus
 from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.experiment import experiment_panel, progress_words
@@ -52,6 +53,11 @@ def _choose(found: dict[str, Sweep]) -> tuple[Experiment, str]:
         persist_state="session",
         help="Made for shapes. On CIFAR-10 there is ten times as much to train: with a GPU, or with patience.",
     )
+    if dataset == "cifar10" and not gpus():
+        st.caption(
+            ":material/hourglass: There is no GPU here, so on CIFAR-10 each experiment takes ten times as long as on "
+            "shapes: ten minutes to an hour. What it will be stands beside its button; it goes on if you leave."
+        )
     return BY_NAME[name], dataset
 
 

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from core.config import differences
+from core.datasets.cifar10 import ARCHIVE_NAME, Cifar10
+from core.estimate import probe_path
 from core.experiments import EXPERIMENTS, Result, leader, spread
+from core.paths import data_dir, write_json
 from tests.fake_runs import diverged, finished
+from tests.test_cifar10 import PACKED, archive
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
@@ -172,3 +176,53 @@ def test_link_opens_its_experiment_and_a_click_changes_the_address(app):
 def test_unknown_link_opens_the_first_experiment(app):
     visit(app, PAGE, experiment="<script>")
     assert app.radio(key="experiments.name").value == EXPERIMENTS[0].name
+
+
+@pytest.fixture
+def small_cifar10(monkeypatch):
+    """CIFAR-10 as if it were downloaded, with a few images."""
+    monkeypatch.setattr(Cifar10.__init__, "__defaults__", (archive(),))
+    data_dir().mkdir(parents=True)
+    (data_dir() / ARCHIVE_NAME).write_bytes(PACKED)
+    Cifar10("", 32).prepare(lambda *progress: None)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda one: one.name)
+def test_every_experiment_runs_on_cifar10_too(
+    app, store, small_cifar10, shapes_fingerprint, experiment, monkeypatch
+):
+    started = []
+    monkeypatch.setattr(
+        "core.launch.executor", lambda: type("X", (), {"start": lambda self, _, runs: started.extend(runs)})()
+    )
+    fill(
+        store, shapes_fingerprint, experiment.name, *([0.5] * len(experiment.arms))
+    )  # they answer for shapes alone
+    probe = {"points": [{"multiply_adds": 1e7, "images_per_second": 1000.0}], "device_name": "x"}
+    write_json(probe_path(store), probe)
+    visit(app, PAGE, experiment=experiment.name)
+    app.selectbox(key="experiments.dataset").set_value("cifar10").run()
+    assert not app.exception and not app.error
+    assert "There is no GPU here" in text(app)
+    runs = len(experiment.arms) * len(experiment.seeds)
+    assert re.search(rf"{runs} runs \(seeds .*\): about \*\*.* on this machine", text(app))
+    app.radio(key=f"experiments.guess.{experiment.name}.cifar10").set_value(experiment.answers[0]).run()
+    assert "Your runs say" not in text(app)
+    app.button(key=f"experiments.start.{experiment.name}").click().run()
+    assert not app.exception and not app.error
+    assert len(started) == runs and {run.spec.recipe.dataset for run in started} == {"cifar10"}
+
+
+def test_with_a_gpu_nobody_is_told_to_be_patient(app, small_cifar10, monkeypatch):
+    monkeypatch.setattr("core.machine.gpus", lambda: 1)
+    visit(app, PAGE)
+    app.selectbox(key="experiments.dataset").set_value("cifar10").run()
+    assert not app.exception and "There is no GPU here" not in text(app)
+
+
+def test_cifar10_that_is_not_there_is_offered_as_a_download(app):
+    visit(app, PAGE)
+    app.selectbox(key="experiments.dataset").set_value("cifar10").run()
+    assert not app.exception and not app.error
+    assert "Download CIFAR-10" in [button.label for button in app.button]
+    assert not [button for button in app.button if str(button.key).startswith("experiments.start")]
