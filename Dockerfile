@@ -19,7 +19,7 @@ COPY core ./core
 COPY pages ./pages
 COPY benchmarks ./benchmarks
 COPY docs/shapes.png ./docs/shapes.png
-COPY .streamlit ./.streamlit
+COPY .streamlit/config.toml ./.streamlit/config.toml
 
 # Not as root, and with one folder that it may write to.
 RUN useradd --create-home --uid 1000 tenfold && mkdir /work && chown 1000 /work

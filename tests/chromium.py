@@ -61,16 +61,18 @@ def served(
     log_path: Path,
     environment: Mapping[str, str],
     options: Sequence[str] = ("--server.address=127.0.0.1", "--browser.gatherUsageStats=false"),
+    starter: Sequence[str] = (),
 ) -> Iterator[str]:
     """The address of `streamlit run SCRIPT` in a folder, on a free port of this machine.
 
     Args:
         options: what stands in for a configuration, where the folder has none.
+        starter: another command in place of `streamlit run SCRIPT`, which takes the same options.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script]
+    command = [*starter] or [sys.executable, "-m", "streamlit", "run", script]
     command += [f"--server.port={port}", "--server.headless=true", *options]
     with log_path.open("wb") as log:
         server = subprocess.Popen(

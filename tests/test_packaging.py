@@ -1,5 +1,6 @@
 """The installed form and the container's file: what they hold, and that they start."""
 
+import asyncio
 import json
 import os
 import re
@@ -10,8 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from core.paths import ROOT
+from tests.chromium import served
+from tests.faults.clients import Client
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,39 @@ def test_wheel_holds_every_module_and_no_test(installed):
         assert wanted <= held
     assert Path("dashboard.py") in held and not [path for path in held if path.parts[0] == "tests"]
     assert not (installed / "core").exists()  # a name that others use, too
+
+
+def test_wheel_holds_what_is_no_python_but_no_secrets(installed):
+    held = {path.relative_to(installed / "tenfold") for path in (installed / "tenfold").rglob("*")}
+    kinds = (".js", ".html", ".json", ".safetensors", ".pt", ".toml", ".png")
+    wanted = [
+        path.relative_to(ROOT)
+        for part in ("core", "pages")
+        for path in (ROOT / part).rglob("*")
+        if path.suffix in kinds
+    ]
+    assert wanted and set(wanted) <= held
+    assert [path.name for path in (installed / "tenfold" / ".streamlit").iterdir()] == ["config.toml"]
+
+
+def test_installed_command_starts_the_dashboard_with_its_settings(installed, tmp_path):
+    environment = {"PYTHONPATH": str(installed)}
+    starter = [sys.executable, "-P", "-m", "tenfold"]
+    with served("", tmp_path, tmp_path / "server.log", environment, options=(), starter=starter) as address:
+
+        async def overview() -> list[str]:
+            async with Client(address, keep_elements=True) as client:
+                await client.visit("")
+                assert client.seen.exceptions == [] and client.seen.lost == []
+                return [str(element) for element in client.seen.elements]
+
+        assert any("First steps" in element for element in asyncio.run(overview()))
+        with pytest.raises(InvalidStatus):  # allowedHosts of the settings that came along
+            connect(
+                address.replace("http", "ws") + "/_stcore/stream",
+                proxy=None,
+                additional_headers={"Host": "evil.example"},
+            )
 
 
 def test_wheel_asks_for_what_the_requirements_ask_for(installed):
