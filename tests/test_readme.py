@@ -9,6 +9,9 @@ from core.layers import totals
 from core.models import MODELS
 from core.paths import ROOT
 from core.presets import PRESETS
+from docs.tour import MOST_BYTES
+from docs.tour import PICTURES as TOUR_PICTURES
+from pages.parts.first_steps import SHAPES_PICTURE
 
 README = (ROOT / "README.md").read_text()
 
@@ -50,9 +53,26 @@ def test_arithmetic_of_fast_is_what_is_said_of_it():
     assert 0.08 < works[0] / works[1] < 0.12  # "a tenth for each image"
 
 
-def test_every_picture_and_file_of_the_readme_exists():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_every_picture_and_file_that_a_text_links_to_exists():
+    for text in ("README.md", *(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / text).read_text()):
+            assert ((ROOT / text).parent / target).exists(), (text, target)
+
+
+def test_tour_has_its_five_pictures_and_every_picture_is_small_and_shown():
+    pictures = list((ROOT / "docs").glob("*.png"))
+    for name in TOUR_PICTURES:
+        assert f"](docs/{name}.png)" in README, name
+    for path in pictures:
+        assert path.stat().st_size < MOST_BYTES, path.name
+        assert f"](docs/{path.name})" in README or path == SHAPES_PICTURE, path.name
+    assert len(TOUR_PICTURES) == 5
+
+
+def test_modules_that_the_readme_runs_are_there():
+    for module in re.findall(r"python -m ([\w.]+)", README):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
 def test_every_package_beyond_the_asked_ones_has_a_reason():
