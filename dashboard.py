@@ -9,6 +9,7 @@ from pages.parts import cache
 from pages.parts.first_steps import first_steps
 from pages.parts.frame import frame
 from pages.parts.live import live
+from pages.parts.live_chart import load_ahead
 from pages.parts.pickers import dataset_title
 from pages.parts.queue import queue
 from pages.parts.words import ago, duration, escaped, percent
@@ -33,6 +34,7 @@ def main() -> None:
     if finished:
         _latest(finished[:LATEST])
     cache.warm_up()
+    load_ahead()
 
 
 def _latest(finished: list[Row]) -> None:

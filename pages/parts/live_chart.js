@@ -2,9 +2,15 @@
 
 const charts = new WeakMap(); // box -> { figure: the newest, clicked: whom to tell, observer }
 let loading; // plotly, fetched once for all charts of a tab
+const IDLE_MS = 500; // after a page without charts was drawn
 
 export default function ({ data: [figure], parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".chart");
+  if (figure.ahead) {
+    box.hidden = true; // nothing to look at
+    setTimeout(() => plotly(figure.plotly).catch(() => {}), IDLE_MS);
+    return;
+  }
   const known = charts.get(box);
   const chart = known ?? watched(box);
   chart.figure = figure;
@@ -58,6 +64,7 @@ function listen(box, chart) {
 }
 
 function plotly(address) {
+  if (globalThis.Plotly) return Promise.resolve(globalThis.Plotly);
   loading ??= fetch(address, { cache: "force-cache" }) // never stale: the address holds the version
     .then((answer) => (answer.ok ? answer.text() : Promise.reject(answer.status)))
     .then((script) => import(URL.createObjectURL(new Blob([script], { type: "text/javascript" }))))

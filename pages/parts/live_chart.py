@@ -58,6 +58,14 @@ def live_chart(figure: dict[str, Any], key: str, height: int, alt: str) -> None:
     _chart(key=key, data=[_spec(figure, height, alt)], height=height)
 
 
+def load_ahead() -> None:
+    """On a page without charts: have the browser get plotly now, so that the first chart need not wait for it.
+
+    To fetch and compile it takes 1.5 s of the first page with a chart (two cores of a Xeon, `python -m benchmarks.pages`).
+    """
+    _chart(key="ahead", data=[{"ahead": True, "plotly": _PLOTLY}], height=1)
+
+
 def clicked_cell(figure: dict[str, Any], key: str, height: int, alt: str) -> tuple[int, int] | None:
     """Draw a heat map as `live_chart` does; gives row and column of the cell that was clicked just now.
 
