@@ -2,6 +2,7 @@
 
 Starts from nothing: a fresh folder of runs, two recipes with five seeds each on `shapes` (two minutes on two cores), the
 dashboard, and Debian's Chromium at a fixed size. Wants `requirements-dev.txt`. FOLDER is `docs/` unless it is named.
+With `TENFOLD_TOUR_RUNS` the runs lie there, and are trained once for several tours.
 """
 
 import io
