@@ -191,7 +191,7 @@ def wrong_in_k(counts: np.ndarray) -> Spec:
 
 
 def difference_intervals(rows: list[tuple[str, float, Ends]]) -> Spec:
-    """Differences with their intervals, one under another, beside a line at no difference.
+    """Differences, A minus B, with their intervals, one under another, beside a line at no difference.
 
     Args:
         rows: what is compared, the difference and its interval as fractions; open where it has none.
@@ -202,7 +202,7 @@ def difference_intervals(rows: list[tuple[str, float, Ends]]) -> Spec:
         traces.append(
             mean_with_interval(100 * difference, ends, row, colour_of(row), name, "+.2f", " points")
         )
-    layout = row_layout([name for name, _, _ in rows], f"difference ({_POINTS})", [])
+    layout = row_layout([name for name, _, _ in rows], f"A minus B ({_POINTS})", [])
     layout["xaxis"] |= {"tickformat": "", "rangemode": "tozero"}
     return {"data": traces, "layout": {**layout, "shapes": [upright(0.0)]}}
 
