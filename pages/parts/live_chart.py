@@ -61,7 +61,7 @@ def live_chart(figure: dict[str, Any], key: str, height: int, alt: str) -> None:
 def load_ahead() -> None:
     """On a page without charts: have the browser get plotly now, so that the first chart need not wait for it.
 
-    To fetch and compile it takes 1.5 s of the first page with a chart (two cores of a Xeon, `python -m benchmarks.pages`).
+    To fetch and compile it took 1.4 s of the first page with a chart, on two busy cores of a Xeon.
     """
     _chart(key="ahead", data=[{"ahead": True, "plotly": _PLOTLY}], height=1)
 
