@@ -86,6 +86,8 @@ def _preset_picker() -> None:
 
 
 def _take_preset() -> None:
+    if st.session_state["preset.widget"] not in PRESETS:  # a browser can be made to send any text
+        return
     st.session_state["preset"] = st.session_state["preset.widget"]
     st.session_state["draft"] = PRESETS[st.session_state["preset"]].recipe.to_dict()
 

@@ -138,9 +138,10 @@ class Client:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self.session = message.new_session.initialize.session_id
-            self._page_hash = message.new_session.page_script_hash
             if not message.metadata.run.fragment_ids:
                 self._stop_clocks()
+        elif kind == "navigation":
+            self._page_hash = message.navigation.page_script_hash
         elif kind == "auto_rerun":
             self._set_clock(message.auto_rerun.fragment_id, message.auto_rerun.interval)
         elif kind == "file_urls_response":

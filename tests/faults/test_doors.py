@@ -270,6 +270,34 @@ def test_no_query_parameter_reaches_a_file_or_a_traceback(address, home, page):
     assert all(innocent(str(element).encode()) for element in seen.elements)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_choice_that_a_page_did_not_offer_opens_a_folder(address, tmp_path, home, page):
+    """A browser sends the text of a choice; one that was tampered with may send any."""
+    for name in ("hidden-class", "other-class"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            Image.new("RGB", (32, 32), (number, 0, 0)).save(tmp_path / name / f"{number}.png")
+
+    async def go() -> Client:
+        async with Client(address, keep_elements=True) as client:
+            await client.visit(page)
+            boxes = {e.selectbox.id for e in client.seen.elements if e.WhichOneof("type") == "selectbox"}
+            for box in sorted(boxes):
+                forged = WidgetState(id=box, string_value=f"folder:{tmp_path}")
+                client.seen.elements.clear()
+                await client.act([forged])
+                buttons = [e.button for e in client.seen.elements if e.WhichOneof("type") == "button"]
+                for button in buttons:
+                    if button.label in ("Read the images", "Try again"):
+                        await client.act([forged, WidgetState(id=button.id, trigger_value=True)])
+            return client
+
+    seen = asyncio.run(go()).seen
+    assert seen.exceptions == [] and seen.lost == []
+    assert "hidden-class" not in "".join(map(str, seen.elements))
+    assert not list((home / "data").glob(".cache/*")) and not list((home / "data").glob(".preparation/*"))
+
+
 @pytest.mark.parametrize(
     "place", ["/", "/media/", "/static/", "/app/static/", "/component/", "/_stcore/bidi-components/", "/~/+/"]
 )
