@@ -47,7 +47,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str], part: str, shares: boo
     diagonal = np.eye(len(matrix), dtype=bool)
     names = labels_of(classes)
     unit = "% of the class" if shares else "images"
-    words = "%{y}, taken for %{x}: " + ("%{z:.1f} % of its images" if shares else "%{z:,} images")
+    words = "%{y}, taken for %{x}: " + ("%{z:.1f}% of its images" if shares else "%{z:,} images")
     titles = (f"answer, on {part} images", "true class", f"mistakes ({unit})")
     figure = heat_map(names, names, np.where(diagonal, np.nan, values), words, titles, lowest=0.0)
     right = heat_map(names, names, np.where(diagonal, values, np.nan), words, titles)["data"][0]
@@ -81,7 +81,7 @@ def class_scores(report: ClassReport, classes: Sequence[str], part: str) -> Spec
     lowest = float(np.nanmin(ends)) if not np.isnan(ends).all() else 0.0
     layout = {
         "xaxis": {
-            "title": {"text": f"on {part} images, with 95 % intervals"},
+            "title": {"text": f"on {part} images, with 95% intervals"},
             "tickformat": ".0%",
             "showgrid": True,
             "range": [max(-0.01, lowest - 0.05), 1.01],

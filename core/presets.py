@@ -39,13 +39,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "report-baseline": Preset(
         "Report: baseline",
-        "Four convolutions, SGD with momentum, 4 epochs. The report's figure is 75.36 % on the test set.",
+        "Four convolutions, SGD with momentum, 4 epochs. The report's figure is 75.36% on the test set.",
         Recipe(dataset="cifar10", width=1.0),
     ),
     "report-improved": Preset(
         "Report: improved",
         "The same with batch normalisation, a hidden layer with dropout, augmentation and Adam, 60 epochs. "
-        "The report's figure is 83 % on the test set.",
+        "The report's figure is 83% on the test set.",
         _IMPROVED,
     ),
     "report-improved-gelu": Preset(
@@ -56,7 +56,7 @@ PRESETS: dict[str, Preset] = {
     "report-improved-half": Preset(
         "Report: improved, 0.5 and 0.5",
         "The improved recipe for 100 epochs, normalised with 0.5 in place of the data set's own figures. "
-        "The report's figure is 85 % on the test set.",
+        "The report's figure is 85% on the test set.",
         replace(_IMPROVED, normalisation="half", epochs=100),
     ),
     "residual": Preset(

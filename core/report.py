@@ -91,7 +91,7 @@ NUMBERS = (
         None,
         "report-baseline",
         (42,),
-        "Cross-entropy; SGD, learning rate 0.003, momentum 0.9; batch 32; 4 epochs; seed 42. Test accuracy 75.36 %.",
+        "Cross-entropy; SGD, learning rate 0.003, momentum 0.9; batch 32; 4 epochs; seed 42. Test accuracy 75.36%.",
         "",
     ),
     Number(
@@ -102,7 +102,7 @@ NUMBERS = (
         "report-improved",
         (42,),
         "The same four convolutions, plus batch normalisation, a hidden layer with dropout 0.5, augmentation; Adam, "
-        "learning rate 0.0005, weight decay 1e-4; ReduceLROnPlateau; 60 epochs; seed 42. Test accuracy 83 %.",
+        "learning rate 0.0005, weight decay 1e-4; ReduceLROnPlateau; 60 epochs; seed 42. Test accuracy 83%.",
         "Batch size and strengths of the colour jitter are not given: here 32; 0.2, 0.2, 0.2 and hue 0.05.",
     ),
     Number(
@@ -112,7 +112,7 @@ NUMBERS = (
         0.0034,
         "report-baseline",
         tuple(range(10)),
-        "The baseline over 10 seeds: mean 75.91 %, standard deviation 0.34 %, from which the report calls the model "
+        "The baseline over 10 seeds: mean 75.91%, standard deviation 0.34%, from which the report calls the model "
         "robust. With the seed fixed for torch and for CUDA, two runs sometimes still differ.",
         "Which ten seeds is not said: here 0 to 9.",
     ),
@@ -124,7 +124,7 @@ NUMBERS = (
         "report-improved-half",
         (42,),
         "An earlier variant, 100 epochs with Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) in place of the data set's "
-        "own statistics, had reached 85 %.",
+        "own statistics, had reached 85%.",
         "Its seed is not said: here 42. Batch size and jitter as for the improved network.",
     ),
 )

@@ -99,7 +99,7 @@ def _key_figures(end: Finished, history: History, test: bool, found: Predictions
 def _accuracy(title: str, accuracy: float, images: int) -> KeyFigure:
     low, high = wilson_interval(accuracy, images)
     return KeyFigure(
-        title, f"{accuracy:.2%}", f"95 % over images (Wilson, {images:,}): {low:.1%} to {high:.1%}"
+        title, f"{accuracy:.2%}", f"95% over images (Wilson, {images:,}): {low:.1%} to {high:.1%}"
     )
 
 
@@ -154,7 +154,7 @@ def _judged(found: Predictions, classes: list[str], part: str) -> Section:
         )
         for k, name in enumerate(classes)
     ]
-    caption = "In brackets: 95 % intervals over images; none of them says how another seed would do."
+    caption = "In brackets: 95% intervals over images; none of them says how another seed would do."
     title = f"What it gets wrong ({part} images)"
     return Section("judged", title, charts=[chart], tables=[Table("", header, rows, caption)])
 

@@ -78,7 +78,7 @@ def _sentence(entries: list[Entry], verdict: Verdict | None) -> str:
     low, high = found.mean_interval
     return (
         f"{words}; with many more seeds the mean would likely settle between {low:.2%} and {high:.2%} "
-        f"(95 %, Student's t), and single seeds differ by a standard deviation of {100 * found.sd:.2f} points."
+        f"(95%, Student's t), and single seeds differ by a standard deviation of {100 * found.sd:.2f} points."
     )
 
 
@@ -100,7 +100,7 @@ def _key_figures(named: list[tuple[str, Entry]], verdict: Verdict | None) -> lis
         about = f"{found.n} seed(s)"
         if found.mean_interval:
             low, high = found.mean_interval
-            about = f"95 % {low:.2%} to {high:.2%} (Student's t, {found.n} seeds)"
+            about = f"95% {low:.2%} to {high:.2%} (Student's t, {found.n} seeds)"
         title = f"mean {judged_on([entry])} accuracy"
         figures.append(
             KeyFigure(
@@ -109,7 +109,7 @@ def _key_figures(named: list[tuple[str, Entry]], verdict: Verdict | None) -> lis
         )
     if len(named) == 1 and found.sd_interval:
         low, high = found.sd_interval
-        about = f"points; 95 % {100 * low:.2f} to {100 * high:.2f} (chi-square)"
+        about = f"points; 95% {100 * low:.2f} to {100 * high:.2f} (chi-square)"
         figures.append(KeyFigure("Standard deviation", f"{100 * found.sd:.2f}", about))
     return figures + (_of_comparison(verdict.found) if verdict else [])
 
@@ -140,7 +140,7 @@ def _against(verdict: Verdict | None) -> list[Section]:
         ("other images, these models (paired)", found.difference, found.image_paired),
     ]
     words = f"Difference of mean test accuracy, A minus B: {100 * found.difference:.2f} points, with two intervals"
-    caption = "A is called better only where both 95 % intervals lie on the same side of the dashed line, no difference."
+    caption = "A is called better only where both 95% intervals lie on the same side of the dashed line, no difference."
     chart = Chart("Difference, A minus B", seed_figures.difference_intervals(rows), 210, words, caption)
     return [Section("difference", "Is A better than B?", charts=[chart])]
 
@@ -154,7 +154,7 @@ def _seeds(named: list[tuple[str, Entry]]) -> Section:
         {name: np.array([row.run.spec.seed for row in entry.sweep.finished]) for name, entry in named},
         f"{on} accuracy",
     )
-    caption = "A dot for each seed; below them the mean with its 95 % interval (Student's t)."
+    caption = "A dot for each seed; below them the mean with its 95% interval (Student's t)."
     words = f"Seeds as dots, {on} accuracy"
     chart = Chart(f"Every seed, {on} accuracy", figure, 110 + 60 * len(named), words, caption)
     chosen = columns(entries, short=True)
@@ -178,7 +178,7 @@ def _curves(named: list[tuple[str, Entry]], histories: list[list[History]]) -> S
         figure = seed_figures.curve_band(title.lower(), arrays)
         charts.append(Chart(title, figure, 340, f"{title} of every seed over epochs, with mean and band"))
     words = (
-        "A thin line for each seed; thick: their mean; shaded: the mean's 95 % interval at each epoch by itself "
+        "A thin line for each seed; thick: their mean; shaded: the mean's 95% interval at each epoch by itself "
         "(Student's t). Nothing is smoothed."
     )
     return Section("curves", "How they learned", [words], charts)

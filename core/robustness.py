@@ -106,7 +106,7 @@ def _sd_rule(accuracies: np.ndarray, limit: float) -> Rule:
     return Rule(
         "Spread over seeds",
         answer,
-        f"Accuracy moves by {_points(sd)} points from seed to seed (standard deviation; 95 % interval "
+        f"Accuracy moves by {_points(sd)} points from seed to seed (standard deviation; 95% interval "
         f"{_points(interval.low)} to {_points(interval.high)}); your limit is {_points(limit)}: {_WORDS[answer].format(len(accuracies))}.",
     )
 
@@ -123,7 +123,7 @@ def _class_rule(recalls: np.ndarray, classes: list[str], limit: float) -> Rule:
         "Weakest class",
         answer,
         f"In each seed the weakest class falls behind the mean over classes by {_points(mean)} points on average "
-        f"(95 % interval {_points(interval.low)} to {_points(interval.high)}), most often “{classes[usual]}” "
+        f"(95% interval {_points(interval.low)} to {_points(interval.high)}), most often “{classes[usual]}” "
         f"({often} of {len(recalls)} seeds); your limit is {_points(limit)}: {_WORDS[answer].format(len(recalls))}.",
     )
 
@@ -132,14 +132,14 @@ def _disagreement_rule(churn: np.ndarray, limit: float) -> Rule:
     pairs = churn[np.triu_indices(len(churn), 1)]
     mean = float(pairs.mean())
     between = (
-        f" (between {_points(float(pairs.min()))} and {_points(float(pairs.max()))} %)"
+        f" (between {_points(float(pairs.min()))} and {_points(float(pairs.max()))}%)"
         if len(pairs) > 1
         else ""
     )
     return Rule(
         "Disagreement",
         Answer.kept if mean <= limit else Answer.broken,
-        f"Two seeds answer differently on {_points(mean)} % of the images{between}; your limit is {_points(limit)} %.",
+        f"Two seeds answer differently on {_points(mean)}% of the images{between}; your limit is {_points(limit)}%.",
     )
 
 

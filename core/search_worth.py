@@ -24,6 +24,6 @@ def worth(accuracy: float, compared: int, images: int | None) -> str:
         low, high = share_interval(round(accuracy * images), images)
         words += (
             f" Apart from that, on endlessly many images like these {images:,} a run with this figure would come "
-            f"out between {low:.1%} and {high:.1%} (95 % interval)."
+            f"out between {low:.1%} and {high:.1%} (95% interval)."
         )
     return f"{words} Repeat it over seeds before you believe it."

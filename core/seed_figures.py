@@ -132,7 +132,7 @@ def churn_matrix(seeds: Sequence[int], matrix: np.ndarray) -> Spec:
     shown = 100 * np.asarray(matrix, dtype=float)
     np.fill_diagonal(shown, np.nan)
     names = [str(seed) for seed in seeds]
-    words = "seeds %{y} and %{x} answer differently on %{z:.1f} % of the images"
+    words = "seeds %{y} and %{x} answer differently on %{z:.1f}% of the images"
     return heat_map(names, names, shown, words, ("seed", "seed", "images (%)"), lowest=0.0)
 
 
@@ -149,7 +149,7 @@ def class_by_seed(classes: Sequence[str], seeds: Sequence[int], recalls: np.ndar
         means = np.where(there, values, 0).sum(axis=0) / there.sum(axis=0)
     order = np.argsort(means, kind="stable")  # NaN sorts last
     names = [plain(classes[index]) for index in order]
-    words = "seed %{x} recognises %{z:.1f} % of the images of %{y}"
+    words = "seed %{x} recognises %{z:.1f}% of the images of %{y}"
     titles = ("seed", "class", "recall (%)")
     return heat_map([str(seed) for seed in seeds], names, 100 * values.T[order], words, titles)
 

@@ -158,11 +158,11 @@ def columns(entries: list[Entry], short: bool = False) -> list[Column]:
         "judged_on": ("judged on", "text"),
         "mean": (f"mean {on} accuracy ({n}); of a seed its accuracy", "accuracy"),
         "mean_interval": (
-            f"95 % interval (recipe: Student's t over n seeds, these {on} images; seed: Wilson over images)",
+            f"95% interval (recipe: Student's t over n seeds, these {on} images; seed: Wilson over images)",
             "interval",
         ),
         "sd": ("standard deviation over seeds (ddof = 1)", "points"),
-        "sd_interval": ("95 % interval of it (chi-square)", "interval"),
+        "sd_interval": ("95% interval of it (chi-square)", "interval"),
         "seed_variance": ("variance over seeds left on endlessly many images (may be negative)", "variance"),
         "median": ("median", "accuracy"),
         "interquartile_mean": ("interquartile mean", "accuracy"),

@@ -149,8 +149,8 @@ def _sweep_text(sweep: Sweep) -> str:
     if sweep.final and len(values) > 1:
         found = stats.summarise(values)
         lines += [
-            f"test accuracy over {found.n} seeds: mean {found.mean:.2%}, 95 % {_percent(found.mean_interval)} (Student's t)",
-            f"standard deviation {100 * found.sd:.2f} points, 95 % {_points(found.sd_interval)} (chi-square)",
+            f"test accuracy over {found.n} seeds: mean {found.mean:.2%}, 95% {_percent(found.mean_interval)} (Student's t)",
+            f"standard deviation {100 * found.sd:.2f} points, 95% {_points(found.sd_interval)} (chi-square)",
         ]
     lines += sweep.remarks()
     if sweep.under_way:
@@ -220,8 +220,8 @@ def _compare_text(names: list[str], found: Comparison, said: Judgement) -> str:
     lines += said.remarks
     lines.append(f"A minus B: {100 * found.difference:+.2f} points of test accuracy")
     if found.welch:
-        lines.append(f"  95 % over seeds, these images (Welch): {_points(found.welch, sign=True)}")
-    lines.append(f"  95 % over images, these models (paired): {_points(found.image_paired, sign=True)}")
+        lines.append(f"  95% over seeds, these images (Welch): {_points(found.welch, sign=True)}")
+    lines.append(f"  95% over images, these models (paired): {_points(found.image_paired, sign=True)}")
     lines.append(f"A is ahead in {found.p_a_better:.0%} of pairs of seeds")
     if found.check:
         lines.append(f"p: Welch {found.welch_p:.4f}, {found.check.name} {found.check.p:.4f}")

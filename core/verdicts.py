@@ -77,7 +77,7 @@ def on_validation(a: np.ndarray, b: np.ndarray) -> str:
     words = f"On validation, which is for choosing, {leader} leads by {100 * abs(difference):.2f} points"
     if min(len(a), len(b)) > 1:
         low, high = sorted(sign * 100 * end for end in stats.welch_interval(a, b))
-        words += f" (95 % interval over seeds, Welch: {low:.2f} to {high:.2f})"
+        words += f" (95% interval over seeds, Welch: {low:.2f} to {high:.2f})"
     return f"{words}."
 
 

@@ -57,7 +57,7 @@ def test_class_without_test_images_is_passed_over():
 
 def test_disagreement_leaves_the_diagonal_out():
     rule = judged(disagreement=0.19)[2]
-    assert rule.answer is Answer.broken and "20.0 %" in rule.sentence
+    assert rule.answer is Answer.broken and "20.0%" in rule.sentence
     assert judged(disagreement=0.2 + 1e-9)[2].answer is Answer.kept
 
 

@@ -19,7 +19,7 @@ SEED_COLUMNS = (
     Column("mean", "mean test accuracy over n seeds", "accuracy"),
     Column(
         "mean_interval",
-        "95 % Student's t interval of the mean test accuracy over n seeds, these test images",
+        "95% Student's t interval of the mean test accuracy over n seeds, these test images",
         "interval",
     ),
     Column("sd", "standard deviation over n seeds (ddof = 1)", "points"),
@@ -30,7 +30,7 @@ SEED_COLUMNS = (
 
 TEXT, N = Column("recipe", "recipe", "text"), Column("n", "n", "int")
 MEAN = Column("mean", "mean test accuracy", "accuracy")
-INTERVAL = Column("ends", "95 % Student's t interval over n seeds", "interval")
+INTERVAL = Column("ends", "95% Student's t interval over n seeds", "interval")
 SD, SHARE = Column("sd", "sd", "points"), Column("share", "wrong", "share")
 COLUMNS = (TEXT, N, MEAN, INTERVAL, SD, SHARE)
 
@@ -53,7 +53,7 @@ def test_csv_holds_fractions_with_all_their_digits():
     assert row == ["baseline", "3", "0.75911", "0.75", "0.7695", "0.00341", "0.123"]
     assert header[2] == "mean test accuracy, fraction"
     assert header[3:5] == [
-        f"95 % Student's t interval over n seeds, fraction, {end}" for end in ("low", "high")
+        f"95% Student's t interval over n seeds, fraction, {end}" for end in ("low", "high")
     ]
 
 

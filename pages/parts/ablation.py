@@ -108,7 +108,7 @@ def _picture(there: list[tuple[ladder.Step, Sweep]]) -> None:
         f"{judged_on(entries).capitalize()} accuracy after each step of the ladder, seeds as dots",
     )
     st.caption(
-        f"{judged_on(entries).capitalize()} accuracy; a dot for each seed, the mean with its 95 % interval over seeds."
+        f"{judged_on(entries).capitalize()} accuracy; a dot for each seed, the mean with its 95% interval over seeds."
     )
 
 
@@ -118,7 +118,7 @@ def _steps(steps: list[ladder.Step], sweeps: list[Sweep | None]) -> None:
     correct = [cache.study(sweep).correct if use else None for sweep, use in zip(sweeps, ready, strict=True)]
     judged = [None, *ladder.compare_ladder(correct)]
     lines = [
-        "| step | seeds | gain, points | 95 % over seeds | 95 % over images | p (Holm) | verdict |",
+        "| step | seeds | gain, points | 95% over seeds | 95% over images | p (Holm) | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     for step, sweep, found in zip(steps, sweeps, judged, strict=True):

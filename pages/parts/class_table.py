@@ -26,7 +26,7 @@ def class_table(run: Run) -> None:
     report = class_report(judged.matrix)
     st.caption(
         f"On {len(judged.predictions.labels):,} {judged.part} images; the mean over classes of F1 is "
-        f"{np.nanmean(report.f1.value):.1%}. The bars are 95 % intervals.",
+        f"{np.nanmean(report.f1.value):.1%}. The bars are 95% intervals.",
         help="Where the figures of these trained weights would lie on endlessly many images like these (Wilson's "
         "interval; for F1 carried over from the share of right ones among all images of the class or taken for it). Another "
         "seed may move them further.",
@@ -59,9 +59,9 @@ def _table(judged: Judged, report: ClassReport, names: list[str]) -> None:
     }
     for name, score in zip(_HELP, (report.recall, report.precision, report.f1), strict=True):
         columns[name] = 100 * score.value
-        columns[f"{name}, 95 %"] = [_span(low, high) for low, high in zip(score.low, score.high, strict=True)]
+        columns[f"{name}, 95%"] = [_span(low, high) for low, high in zip(score.low, score.high, strict=True)]
         shown[name] = st.column_config.NumberColumn(format="%.1f%%", help=_HELP[name])
-        shown[f"{name}, 95 %"] = st.column_config.TextColumn(help="Its 95 % interval, across images.")
+        shown[f"{name}, 95%"] = st.column_config.TextColumn(help="Its 95% interval, across images.")
     st.dataframe(
         pd.DataFrame(columns),
         hide_index=True,

@@ -164,7 +164,7 @@ def _figures(found: Comparison, one: Entry, other: Entry) -> None:
             (
                 "These seeds can show",
                 f"{100 * found.minimum_detectable:.2f} points",
-                "The smallest true difference that so many seeds would show in 4 of 5 cases (5 % level).",
+                "The smallest true difference that so many seeds would show in 4 of 5 cases (5% level).",
             ),
             (
                 "It takes",
@@ -182,7 +182,7 @@ def _pairs_help(found: Comparison) -> str:
     if found.p_a_better_interval is None:
         return f"{words} Without an interval: that takes 10 seeds of each."
     return (
-        f"{words} 95 % interval {found.p_a_better_interval.low:.0%} to {found.p_a_better_interval.high:.0%}."
+        f"{words} 95% interval {found.p_a_better_interval.low:.0%} to {found.p_a_better_interval.high:.0%}."
     )
 
 

@@ -27,7 +27,7 @@ function bar({ label, share, kind }) {
   const length = made("i", "");
   length.style.width = `${100 * share}%`;
   const digits = share < 0.1 || share > 0.99 ? 1 : 0; // what is wrong is never shown as quite sure
-  row.append(length, made("span", label, "label"), made("span", `${(100 * share).toFixed(digits)} %`));
+  row.append(length, made("span", label, "label"), made("span", `${(100 * share).toFixed(digits)}%`));
   return row;
 }
 

@@ -60,7 +60,7 @@ _COLUMNS = {
         help="What is gained on paper by reporting the best seed, in standard deviations over seeds."
     ),
     "Welch calls them different": st.column_config.TextColumn(
-        help="False alarms of the test on the Seeds page; it is made to give 5 %."
+        help="False alarms of the test on the Seeds page; it is made to give 5%."
     ),
 }
 

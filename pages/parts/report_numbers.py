@@ -96,14 +96,14 @@ def _uncertainty(number: Number, own: Sweep | None, rows: list[Row]) -> None:
     elif images := _judged_images(own, rows[0], on):
         ends = stats.wilson_interval(found.mean, images)
         st.caption(
-            f"Ours: {_span(ends)}% on other images of the same kind (95 %, Wilson, {images:,} {on} images); another "
+            f"Ours: {_span(ends)}% on other images of the same kind (95%, Wilson, {images:,} {on} images); another "
             "seed may change it as well."
         )
 
 
 def _over_seeds(found: Summary, whose: str) -> str:
     return (
-        f"{whose}, 95 % intervals: mean {_span(found.mean_interval)}% (Student's t), deviation "
+        f"{whose}, 95% intervals: mean {_span(found.mean_interval)}% (Student's t), deviation "
         f"{_span(found.sd_interval)} points (chi-square)"
     )
 
@@ -243,7 +243,7 @@ def _start(number: Number, recipe: Recipe) -> None:
 
 
 def _percent(fraction: float) -> str:
-    """With the digits that it has, up to two: the report says 83 %, not 83.00 %."""
+    """With the digits that it has, up to two: the report says 83%, not 83.00%."""
     return f"{round(100 * fraction, 2):g}%"
 
 

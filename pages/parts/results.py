@@ -50,7 +50,7 @@ def _figures(run: Run, part: str, accuracy: float) -> None:
         st.metric(f"{part.capitalize()}, top 2", percent(second), help=hint, width="content")
     low, high = share_interval(int(found.correct.sum()), len(found.labels))
     st.caption(
-        f"On {len(found.labels):,} {part} images; 95 % interval {low:.1%} to {high:.1%}.",
+        f"On {len(found.labels):,} {part} images; 95% interval {low:.1%} to {high:.1%}.",
         help="Where the accuracy of these trained weights would lie on endlessly many images like these. Another seed "
         "moves it as well: see the Seeds page.",
     )

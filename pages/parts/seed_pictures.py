@@ -87,7 +87,7 @@ def _draw_curves(shown: list[tuple[str, Sweep]]) -> None:
             figure = seed_figures.curve_band(quantity, arrays, places)
             live_chart(figure, f"seeds-band-{quantity}", CHART_PX, _band_alt(quantity, arrays))
     st.caption(
-        "Validation, a thin line for each seed; thick: their mean; shaded: the mean's 95 % interval at each epoch by "
+        "Validation, a thin line for each seed; thick: their mean; shaded: the mean's 95% interval at each epoch by "
         "itself (Student's t). Nothing is smoothed."
     )
     spread = {name: array for name, array in found["accuracy"].items() if len(array) > 1}

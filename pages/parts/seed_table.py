@@ -157,19 +157,19 @@ def _weakest(row: dict[str, Any]) -> str:
 
 
 def _column_config() -> dict[str, Any]:
-    percent, points = "%.2f %%", "%.2f"
+    percent, points = "%.2f%%", "%.2f"
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "recipe": text(width=230, pinned=True),
         "n": number(format="%d", help="Runs that finished; others are told under state.", width="small"),
         "mean": number(format=percent, help="Mean accuracy over seeds; of a single seed its accuracy."),
         "interval": text(
-            "95 % interval",
+            "95% interval",
             help="Recipes: Student's t over seeds, on these images. Single seeds, on test: Wilson's interval over images.",
         ),
         "sd": number(format=points, help="Standard deviation over seeds (ddof = 1), in points."),
         "sd interval": text(
-            "its interval", help="95 %, chi-square: how well so few seeds know the deviation."
+            "its interval", help="95%, chi-square: how well so few seeds know the deviation."
         ),
         "of the recipe": text(
             "sd beyond these images",
@@ -218,5 +218,5 @@ def _file(rows: list[dict[str, Any]], shown: list[Entry], kind: str) -> str:
     chosen = columns(shown, short=kind != "csv")
     whole = [{column.key: row.get(column.key) for column in chosen} for row in rows]
     return render(
-        whole, chosen, f"{judged_on(shown).capitalize()} accuracy over seeds. Intervals: 95 %.", kind
+        whole, chosen, f"{judged_on(shown).capitalize()} accuracy over seeds. Intervals: 95%.", kind
     )
