@@ -136,7 +136,7 @@ def test_latex_is_a_captioned_table_with_the_lines_of_booktabs():
         assert text.count(part) == 1
     assert r"baseline & 3 & 75.91 & 75.00 to 76.95 & 0.34 & 12.30 \\" in text
     assert r"-- & -- & -- & -- & -- & -- \\" in text
-    assert r"95 \% Student's t interval over n seeds, \%" in text
+    assert r"95\% Student's t interval over n seeds, \%" in text
 
 
 def test_latex_escapes_names_once():
