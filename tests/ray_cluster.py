@@ -27,6 +27,7 @@ TRIES = 3
 
 HASTY = {
     "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "200000000",
+    "RAY_worker_niceness": "0",  # else whatever else the machine does goes first
     # A node that is dead is noticed within some 5 s in place of 20: less to wait for.
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
