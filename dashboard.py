@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.config import in_words
 from core.index import Row
-from core.store import RunState
+from core.run_filter import active_runs, newest_finished
 from pages.parts import cache
 from pages.parts.first_steps import first_steps
 from pages.parts.frame import frame
@@ -22,17 +22,15 @@ def main() -> None:
         "Overview",
         "Train small image classifiers on this machine, and see how they learn and where they end.",
     )
-    rows = cache.rows()
-    finished = [row for row in rows if row.state is RunState.FINISHED]
-    active = {row.run.id: row.run for row in rows if row.state.active}
+    latest, active = cache.of_rows(newest_finished, LATEST), cache.of_rows(active_runs)
     current = next((run_id for run_id in [*cache.store().queued_ids(), *active] if run_id in active), None)
-    first_steps(rows, even_taken=len(finished) < LATEST)
+    first_steps(even_taken=len(latest) < LATEST)
     if current:
         st.subheader("Now", anchor=False)
         live(active[current])
         queue(hidden=current)
-    if finished:
-        _latest(finished[:LATEST])
+    if latest:
+        _latest(latest)
     cache.warm_up()
     load_ahead()
 

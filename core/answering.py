@@ -21,9 +21,10 @@ import numpy as np
 
 from core.errors import UserError
 from core.frames import receive, send
-from core.index import RunIndex
+from core.index import TURN, RunIndex
 from core.store import RunStore
-from core.sweep import Sweep, find_sweep, sweeps
+from core.sweep import Sweep, find_sweep
+from core.sweep_list import SweepList
 
 KEPT = 4
 """So many subjects stay open; a subject with 30 networks is a few hundred MB."""
@@ -49,7 +50,7 @@ class Answerer:
         self.store = store
         self._open: OrderedDict[str, Any] = OrderedDict()
         self._neighbours: OrderedDict[str, Any] = OrderedDict()
-        self._index = RunIndex(store)
+        self._index, self._sweeps = RunIndex(store, TURN), SweepList(store)
         self._questions: dict[str, Callable[[Any, Values, Arrays], Reply]] = {
             "open": self._about,
             "classify": self._classify,
@@ -112,7 +113,7 @@ class Answerer:
         return named
 
     def _sweep(self, digest: str) -> Sweep:
-        return find_sweep(sweeps(self.store, self._index.rows()), digest)
+        return find_sweep(self._sweeps.of(self._index.rows()), digest)
 
     def _brought(self, named: Values, arrays: Arrays) -> Any:
         from core import classify

@@ -545,9 +545,11 @@ def applying_fields(recipe: Recipe) -> list[str]:
 
 def differences(recipe: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """The fields in which two recipes differ, with the value of each; fields that do nothing in both left out."""
-    names = {*applying_fields(recipe), *applying_fields(other)}
-    pairs = {name: (getattr(recipe, name), getattr(other, name)) for name in KNOBS if name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    return {
+        name: (getattr(recipe, name), getattr(other, name))
+        for name, knob in KNOBS.items()
+        if getattr(recipe, name) != getattr(other, name) and (knob.applies(recipe) or knob.applies(other))
+    }
 
 
 def in_words(recipe: Recipe) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from core import changes
 from core.doctor_runs import Known, examine_record, examine_run
 from core.errors import UserError
 from core.lease import is_leased
@@ -67,6 +68,8 @@ def repair(store: RunStore, findings: list[Finding]) -> tuple[list[Finding], Pat
                 continue  # a worker took it up meanwhile
             finding.mend(copies)
             mended.append(finding)
+            if finding.run:
+                changes.note(finding.run)
         except OSError as error:
             raise UserError(
                 f"{finding.where} can't be mended ({error.strerror}): see that there is room in {store.folder} "

@@ -4,6 +4,7 @@ From runs that finished here with the same network, batch and number format, if 
 from a short probe (`core.probe`) that timed a few sizes of network. No torch.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,16 @@ from core.layers import totals
 from core.locks import is_held
 from core.models import MODELS
 from core.paths import read_json
-from core.store import RunStore
+from core.store import RunState, RunStore
+
+PROVING = ".proving"
+"""Folder in the store with an empty file for each run that is being proven, by its id."""
 
 PROBE_WIDTHS = (0.0625, 0.125, 0.25, 0.5, 1.0)
 """Of the baseline: how speed falls with the work."""
+
+MOST_ASKED = 3
+"""Runs of a recipe, whether they ran on this machine: else ten thousand that were copied here would all be asked."""
 
 PROBE_PRESETS = ("residual", "fast")
 """Whose networks are timed besides: how much slower they are than a baseline with as much work."""
@@ -43,6 +50,10 @@ _SPEED_FIELDS = (
 _AUGMENTATION_FIELDS = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
 
 
+Work = tuple[Any, ...]
+"""All fields of a recipe on which its speed depends."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """Seconds from Start to the end, and what that rests on: "earlier runs" or "a short probe"."""
@@ -52,16 +63,22 @@ class Estimate:
 
 
 def estimate(
-    store: RunStore, recipe: Recipe, classes: int, train: int, test: int, rows: list[Row] | None = None
+    store: RunStore,
+    recipe: Recipe,
+    classes: int,
+    train: int,
+    test: int,
+    speeds: dict[Work, float] | None = None,
 ) -> Estimate | None:
     """How long one run takes alone on this machine; None before anything was measured.
 
     Args:
         train, test: images of the data set, the training images before the split.
-        rows: of this store, newest first, for who has them at hand.
+        speeds: what the runs of this store tell, `learned_speeds`, for who has it at hand.
     """
-    rows = RunIndex(store).rows() if rows is None else rows
-    speed, source = _learned_speed(store, rows, recipe), "earlier runs"
+    if speeds is None:
+        speeds = learned_speeds(RunIndex(store).rows(), probed_device(store))
+    speed, source = speeds.get(_work(recipe)), "earlier runs"
     if speed is None:
         speed, source = _probed_speed(store, recipe, classes), "a short probe"
     if speed is None:
@@ -77,18 +94,30 @@ def judging_images(recipe: Recipe, images: float) -> float:
     return images * FORWARD_SHARE * (2 if recipe.flip_test else 1)
 
 
-def _learned_speed(store: RunStore, rows: list[Row], recipe: Recipe) -> float | None:
-    """Images a second of the newest finished run that computed the same thing."""
-    here, work = probed_device(store), _work(recipe)
+def learned_speeds(rows: list[Row], device: str | None) -> dict[Work, float]:
+    """Images a second of the newest finished run of each kind of work, of each recipe's newest `MOST_ASKED`.
+
+    Args:
+        rows: newest first.
+        device: on what a run would compute here, so that runs copied from elsewhere don't count; None: not known.
+    """
+    found: dict[Work, float] = {}
+    asked: dict[
+        int, int
+    ] = {}  # by the identity of recipes, which are shared: hashing one takes longer than all else
     for row in rows:
-        if row.images_per_second is None or here not in (None, row.device_name):  # one copied from elsewhere
+        recipe = row.run.spec.recipe
+        times = asked.get(id(recipe), 0)
+        if times == MOST_ASKED or row.state is not RunState.FINISHED:
             continue
-        if _work(row.run.spec.recipe) == work:
-            return row.images_per_second
-    return None
+        work = _work(recipe)
+        if work not in found and row.images_per_second is not None and device in (None, row.device_name):
+            found[work] = row.images_per_second
+        asked[id(recipe)] = MOST_ASKED if work in found else times + 1
+    return found
 
 
-def _work(recipe: Recipe) -> tuple[Any, ...]:
+def _work(recipe: Recipe) -> Work:
     augmented = any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS)
     return (*(getattr(recipe, name) for name in _SPEED_FIELDS), augmented)
 
@@ -142,7 +171,11 @@ def probed_all(probe: dict[str, Any]) -> bool:
 
 def proving(store: RunStore) -> bool:
     """Whether some run is being trained again to prove it (`core.proof`)."""
-    return any(is_held(path) for path in store.folder.glob("*/proof.lock"))
+    try:
+        marks = os.listdir(store.folder / PROVING)  # noqa: PTH208
+    except OSError:
+        return False
+    return any(is_held(store.folder / name / "proof.lock") for name in marks)
 
 
 def worth_probing(store: RunStore) -> bool:

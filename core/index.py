@@ -1,113 +1,110 @@
-"""What a table of runs shows of each run, remembered, so that ten thousand of them open at once.
+"""What a table of runs shows of each run, remembered, so that a hundred thousand of them open at once.
 
 The run folders are the truth. What was read from one is kept in memory and in `.index.sqlite` beside
 the runs, together with the inode, change time and size of the files that it was read from, and is
 believed only as long as these are the same. The file may be deleted at any time; one that is damaged,
 or of another version, is made anew; where it can't be written, the memory does alone.
+
+Whoever asks again and again (pages) can't look at four files of each of a hundred thousand runs each time. With
+a `turn`, each call looks at
+
+- the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before;
+- every run that is not over or has just changed, and every one that Tenfold has noted as changed (`core.changes`);
+- so many others as the turn says, the next ones in a ring.
+
+So a run that ended long ago and is changed by hand, or a bit of which flips, is noticed after at most
+`ceil(runs / turn)` calls; without a turn, and by the doctor, at once.
 """
 
-import contextlib
-import functools
-import json
+import itertools
 import os
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.config import Recipe
-from core.errors import UserError
-from core.events import Failed, Finished
-from core.history import read_history
+from core.changes import Changes
 from core.index_file import IndexFile
-from core.labels import Labels, labels_of, read_labels
-from core.store import FORMAT, RECIPES_KEPT, Run, RunSpec, RunState, RunStore, recipe_of
+from core.index_rows import CHANGING, Entry, Row, Stamp, Stamps, as_text, packed, read_row, restored, settled
+from core.labels import read_labels
+from core.store import FORMAT, RUN_ID, RunStore
+
+__all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 2
+VERSION = 1000 * FORMAT + 4
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
+
+TURN = 1000
+"""Of ended runs, at each call for a page: a hundredth of a second."""
 
 SETTLING_SECONDS = 2.0
 """A file that changed this lately may change again within one tick of the file system's clock, which
 may be as long, and look the same: it is read anew."""
 
+LISTING_SETTLES_SECONDS = 2.0
+"""The same of the folder of runs: it is listed anew."""
+
+SAVED_AT_ONCE = 5000
+"""So many runs are read before they are written down: an end by force loses no more."""
+
 _FILES = ("run.json", "events.jsonl", "looks.jsonl", "labels.json")
 
-_CHANGING = (0, 0, 0)
-"""In place of the stamp of looks that are to be counted, or of labels to be read, anew."""
-
-Stamp = tuple[int, int, int] | None
-"""Inode, change time in nanoseconds and size of a file; None for no file. A change of content sets the
-change time even where somebody sets the time of modification back."""
-
-Stamps = tuple[Stamp, Stamp, Stamp, Stamp]
-"""Of `_FILES`."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A run as tables show it; accuracies are fractions, `epochs` the committed ones.
-
-    `validation_accuracy` is that of the weights kept if the run has finished, else of the last epoch.
-    `test_accuracy` and `images_per_second` are there when it has finished, `reason` and `message` when
-    its events say why it ended early. Who shows `test_accuracy` counts a look (`Run.look`).
-    """
-
-    run: Run
-    state: RunState
-    looks: int
-    epochs: int
-    validation_accuracy: float | None
-    test_accuracy: float | None
-    train_seconds: float
-    images_per_second: float | None
-    device_name: str | None
-    reason: str | None
-    message: str | None
-    labels: Labels
-
-
-_FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "labels")]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A row, what it was read from, and whether it holds as long as that stays as it is.
-
-    An entry that is not `over` keeps its figures, yet its state hangs on locks and markers too.
-    """
-
-    stamps: Stamps
-    over: bool
-    row: Row
+Report = Callable[[int, int], None]
+"""Called now and then with how many runs have been looked at, and of how many."""
 
 
 class RunIndex:
-    """The rows of one store. Not for several threads at once: whoever shares it brings a lock."""
+    """The rows of one store. Not for several threads at once: whoever shares it brings a lock.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    Args:
+        turn: of ended runs, so many are looked at in each call; None: all.
+    """
+
+    def __init__(self, store: RunStore, turn: int | None = None) -> None:
+        self._store, self._turn = store, turn
         self._file = IndexFile(store.folder / INDEX_NAME, VERSION)
-        self._known: dict[str, _Entry] | None = None
-        self._saved: dict[str, Stamps] = {}
+        self._forget()
 
-    def rows(self) -> list[Row]:
-        """Every readable run, newest first, as `RunStore.runs` lists them."""
+    def _forget(self) -> None:
+        self._known: dict[str, Entry] | None = None  # what was made first stands at the front
+        self._rows: list[Row] = []
+        self._outdated = False
+        self._changes = Changes(self._store.folder)
+        self._watched: set[str] = set()  # not over, just changed, or unreadable: looked at in each call
+        self._unreadable: set[str] = set()
+        self._unsaved: set[str] = set()
+        self._disordered = False
+        self._gone: set[str] = set()
+        self._listed: Stamp = None  # the folder of runs when it was listed
+        self._places: dict[str, int] = {}  # inodes of the runs' folders by their names
+        self._ring: Iterator[str] = iter(())
+
+    @property
+    def unreadable(self) -> int:
+        """How many folders there are whose run can't be read here: damaged, or of a newer Tenfold."""
+        return len(self._unreadable)
+
+    def rows(self, report: Report | None = None) -> list[Row]:
+        """Every readable run, newest first, as `RunStore.runs` lists them.
+
+        The very same list as long as nothing has changed: not to be changed by who gets it.
+        """
+        return self._rows_after(self._turn, report)
+
+    def _rows_after(self, turn: int | None, report: Report | None = None) -> list[Row]:
         if self._known is None:
             self._load()
-        known, believed, rows = self._known, {}, []
-        latest = time.time_ns() - int(SETTLING_SECONDS * 1e9)
-        for run_id in self._store.ids():
-            stamps = _stamps(self._store.folder, run_id)
-            entry = self._entry(run_id, stamps, known.get(run_id))
-            if entry is None:
-                continue
-            rows.append(entry.row)
-            if kept := _believed(entry, latest):
-                believed[run_id] = kept
-        self._known = believed
+        noted, came = self._changes.new(), self._list()
+        # Watched until they have been looked at: an error on the way loses none.
+        self._watched |= {*came, *(noted & self._known.keys())}
+        self._look_at({*self._watched, *self._next(turn)}, report)
+        if self._outdated:
+            self._rows = [entry.row for entry in reversed(self._known.values())]
+            self._outdated = False
         self._save()
-        return sorted(rows, key=lambda row: row.run.spec.created, reverse=True)
+        return self._rows
 
     def examine(self) -> dict[str, Any]:
         """For the doctor: compare with the runs themselves, and make the file anew where it is wrong.
@@ -115,15 +112,15 @@ class RunIndex:
         Returns:
             The `file`, how many `runs` are known, and in what `state` the file was, in words.
         """
-        rows = self.rows()
+        rows = self._rows_after(None)
         wrong = not all(map(self._agrees, self._known))
         if wrong:
             self._file.remove()
-            self._known = None
-            rows = self.rows()
+            self._forget()
+            rows = self._rows_after(None)
         if self._file.remade:
             state = "was damaged or of another version: made anew"
-        elif self._saved.keys() == self._known.keys():
+        elif not self._unsaved and not self._gone:
             state = "in order"
         else:
             state = "in memory only: the file can't be written at the moment"
@@ -131,47 +128,160 @@ class RunIndex:
 
     def _agrees(self, run_id: str) -> bool:
         known = self._known[run_id]
-        fresh = _read(self._store, run_id, _stamps(self._store.folder, run_id))
-        if not known.over or fresh is None or fresh.stamps != known.stamps:  # on its way, or gone just now
+        seen = as_text(_stamps(self._store.folder, run_id))
+        fresh = read_row(self._store, run_id)
+        if not known.over or fresh is None or seen != known.seen:  # on its way, or gone just now
             return True
-        return _packed(run_id, fresh) == _packed(run_id, known)
+        row, over = fresh
+        return packed(Entry(known.place, seen, over, row)) == packed(known)
 
-    def _entry(self, run_id: str, stamps: Stamps, known: _Entry | None) -> _Entry | None:
-        """What is known, as far as it still holds; None for a run that can't be read."""
-        if known is None or known.stamps[:2] != stamps[:2]:
-            return _read(self._store, run_id, stamps)
+    def _load(self) -> None:
+        self._known = restored(self._store.folder, *self._file.read())
+        self._rows = [entry.row for entry in reversed(self._known.values())]
+        self._watched = {
+            run_id for run_id, entry in self._known.items() if not entry.over or entry.is_changing
+        }
+
+    def _list(self) -> list[str]:
+        """Ids of runs that are new here, or lie in another folder; those that are gone are left out.
+
+        A change of the folder's time tells that one came or went; nothing is listed where it is the same.
+        """
+        now = _stamp(str(self._store.folder))
+        if now is not None and now == self._listed:
+            return []
+        self._listed = None if now is None or now[1] >= _latest(LISTING_SETTLES_SECONDS) else now
+        self._places = _places(self._store.folder)
+        gone = self._known.keys() - self._places.keys()
+        for run_id in gone:
+            del self._known[run_id]
+        self._gone |= gone
+        self._outdated |= bool(gone)
+        self._unsaved -= gone
+        self._watched &= self._places.keys()
+        self._unreadable &= self._places.keys()
+        known = self._known
+        return [
+            run_id
+            for run_id, place in self._places.items()
+            if run_id not in known or known[run_id].place != place
+        ]
+
+    def _next(self, turn: int | None) -> Iterable[str]:
+        """Those whose turn it is, each once in a round."""
+        if turn is None or turn >= len(self._known):
+            return list(self._known)
+        found = list(itertools.islice(self._ring, turn))
+        if len(found) < turn:
+            self._ring = iter(list(self._known))
+            found += itertools.islice(self._ring, turn - len(found))
+        return found
+
+    def _look_at(self, due: set[str], report: Report | None) -> None:
+        """Bring what is known of some runs up to date."""
+        latest, before = _latest(SETTLING_SECONDS), len(self._unsaved)
+        for number, run_id in enumerate(due):
+            if report and number % 100 == 0:
+                report(number, len(due))
+            self._look(run_id, latest)
+            if len(self._unsaved) - before >= SAVED_AT_ONCE:
+                self._save()
+                before = len(self._unsaved)
+        if self._disordered:
+            self._known = dict(sorted(self._known.items(), key=_created))
+            self._disordered = False
+
+    def _look(self, run_id: str, latest: int) -> None:
+        known, place = self._known.get(run_id), self._places.get(run_id)
+        stamps = _stamps(self._store.folder, run_id)
+        entry = self._entry(run_id, place, stamps, known)
+        if entry is None:
+            self._leave_out(run_id)
+            return
+        if entry is not known:
+            entry.seen = as_text(settled(stamps, latest))
+            if known is None or (known.seen, known.place) != (entry.seen, place):
+                self._unsaved.add(run_id)
+            self._put(run_id, entry)
+        if entry.over and not entry.is_changing:
+            self._watched.discard(run_id)
+        else:
+            self._watched.add(run_id)
+
+    def _put(self, run_id: str, entry: Entry) -> None:
+        """In its place, or at the end, where most belong; else the order is to be made anew."""
+        created, known = entry.row.run.spec.created, self._known.get(run_id)
+        if known:
+            self._disordered |= known.row.run.spec.created != created
+        elif self._known:
+            self._disordered |= next(reversed(self._known.values())).row.run.spec.created > created
+        self._unreadable.discard(run_id)
+        self._known[run_id] = entry
+        self._outdated = True
+
+    def _leave_out(self, run_id: str) -> None:
+        """A run that can't be read, or is gone at this very moment."""
+        if self._known.pop(run_id, None):
+            self._gone.add(run_id)
+            self._outdated = True
+        self._unsaved.discard(run_id)
+        if run_id in self._places:
+            self._watched.add(run_id)
+            self._unreadable.add(run_id)
+        else:
+            self._watched.discard(run_id)
+
+    def _entry(self, run_id: str, place: int | None, stamps: Stamps, known: Entry | None) -> Entry | None:
+        """What is known, as far as it still holds; None for a run that can't be read.
+
+        The stamps are older than what is read: a change in between shows next time.
+        """
+        seen = as_text(stamps)
+        before = known.stamps if known and known.seen != seen else stamps
+        if known is None or known.place != place or before[:2] != stamps[:2]:
+            found = read_row(self._store, run_id)
+            return found and Entry(place, seen, found[1], found[0])
         row = known.row
-        if known.stamps[2] != stamps[2]:
+        if before[2] != stamps[2]:
             row = replace(row, looks=row.run.looks())
-        if known.stamps[3] != stamps[3]:
+        if before[3] != stamps[3]:
             row = replace(row, labels=read_labels(row.run.folder))
         if not known.over:
             state = row.run.state()
             row = row if state is row.state else replace(row, state=state)
-        return known if row is known.row and known.stamps == stamps else _Entry(stamps, known.over, row)
-
-    def _load(self) -> None:
-        self._known = {}
-        for run_id, recipe, text in self._file.read():
-            # A recipe that this version of Tenfold refuses: the run itself tells what to make of it.
-            with contextlib.suppress(UserError, ValueError, TypeError, KeyError):
-                self._known[run_id] = _unpacked(self._store.folder / run_id, recipe, text)
-        self._saved = {run_id: entry.stamps for run_id, entry in self._known.items()}
+        return known if row is known.row and known.seen == seen else Entry(place, seen, known.over, row)
 
     def _save(self) -> None:
         """Write what is new, drop what is gone; everything where somebody deleted the file."""
         if self._file.blocked:
             return
         if not self._file.path.exists():
-            self._saved = {}
-        changed = [
-            (run_id, entry)
-            for run_id, entry in self._known.items()
-            if self._saved.get(run_id) != entry.stamps
-        ]
-        gone = self._saved.keys() - self._known.keys()
-        if (changed or gone) and self._file.write([_packed(*pair) for pair in changed], gone):
-            self._saved = {run_id: entry.stamps for run_id, entry in self._known.items()}
+            self._unsaved, self._gone = set(self._known), set()
+        # Of a run that is being written there would be something else to save in a moment.
+        ready = [run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]]
+        if (ready or self._gone) and self._file.write(
+            [packed(self._known[run_id]) for run_id in ready], self._gone
+        ):
+            self._unsaved.difference_update(ready)
+            self._gone = set()
+
+
+def _created(named: tuple[str, Entry]) -> float:
+    return named[1].row.run.spec.created
+
+
+def _latest(settling_seconds: float) -> int:
+    """What changed after this moment, in nanoseconds, may not be believed yet."""
+    return time.time_ns() - int(settling_seconds * 1e9)
+
+
+def _places(folder: Path) -> dict[str, int]:
+    """The inode of each run's folder by its name, readable or not."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.inode() for entry in entries if RUN_ID.fullmatch(entry.name)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
 
 
 def _stamps(folder: Path, run_id: str) -> Stamps:
@@ -180,69 +290,7 @@ def _stamps(folder: Path, run_id: str) -> Stamps:
 
 def _stamp(path: str) -> Stamp:
     try:
-        status = os.stat(path)  # noqa: PTH116  (four times a run at each call: a Path would double it)
+        status = os.stat(path)  # noqa: PTH116  (thousands of times a call: a Path would double it)
     except OSError:
         return None
     return status.st_ino, status.st_ctime_ns, status.st_size
-
-
-def _believed(entry: _Entry, latest: int) -> _Entry | None:
-    """An entry as far as it may be believed at the next call; None where the run has just changed.
-
-    Looks and labels alone are read anew: with `python -m core runs --json` all runs are looked at at once,
-    and as many may be starred or archived.
-    """
-    run, events, *others = entry.stamps
-    if run is None or run[1] >= latest or (events and events[1] >= latest):
-        return None
-    settled = tuple(_CHANGING if stamp and stamp[1] >= latest else stamp for stamp in others)
-    return entry if settled == tuple(others) else replace(entry, stamps=(run, events, *settled))
-
-
-def _read(store: RunStore, run_id: str, stamps: Stamps) -> _Entry | None:
-    """From the run itself. The stamps are older than what is read: a change in between shows next time."""
-    try:
-        run = store.get(run_id)
-    except UserError:
-        return None
-    state, over = run.state(), run.over
-    history = read_history(run.events_path, with_steps=False)
-    end = history.end
-    finished = end if isinstance(end, Finished) else None
-    failed = end if isinstance(end, Failed) else None
-    row = Row(
-        run=run,
-        state=state,
-        looks=run.looks(),
-        epochs=len(history.epochs),
-        validation_accuracy=history.validation_accuracy,
-        test_accuracy=finished and finished.test_accuracy,
-        train_seconds=sum(epoch.train_seconds for epoch in history.epochs),
-        images_per_second=finished and finished.images_per_second,
-        device_name=history.started and history.started.passport.get("device_name"),
-        reason=failed and failed.reason,
-        message=failed and failed.message,
-        labels=read_labels(run.folder),
-    )
-    return _Entry(stamps, over, row)
-
-
-def _packed(run_id: str, entry: _Entry) -> tuple[str, str, str]:
-    """An entry as the texts of its recipe and of all else."""
-    spec, row = entry.row.run.spec, entry.row
-    about = (spec.seed, spec.digest, spec.data_fingerprint, spec.attempt, spec.created)
-    figures = [getattr(row, name) for name in _FIGURES]
-    parts = [entry.stamps, entry.over, about, figures, asdict(row.labels)]
-    return run_id, _recipe_text(spec.recipe), json.dumps(parts)
-
-
-def _unpacked(folder: Path, recipe: str, text: str) -> _Entry:
-    (run_stamp, *more), over, about, (state, *figures), labels = json.loads(text)
-    stamps = (tuple(run_stamp), *(stamp and tuple(stamp) for stamp in more))
-    run = Run(folder, RunSpec(recipe_of(recipe), *about))
-    return _Entry(stamps, over, Row(run, RunState(state), *figures, labels_of(labels)))
-
-
-@functools.lru_cache(maxsize=RECIPES_KEPT)
-def _recipe_text(recipe: Recipe) -> str:
-    return json.dumps(recipe.to_dict())

@@ -1,19 +1,23 @@
-"""The file of the index of runs: texts by id in SQLite, where no fault reaches the caller."""
+"""The file of the index of runs: records by id in SQLite, where no fault reaches the caller."""
 
 import contextlib
-import hashlib
 import sqlite3
 import time
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from core.index_rows import Record, name_of
+
 RETRY_SECONDS = 60.0
 """After so long a file that could not be written is tried again; it may be locked, or the disk full."""
 
+_COLUMNS = "recipe, id, seed, attempt, created, state, over, place, stamps, figures, labels"
+
 _TABLES = (
     "recipes (name TEXT PRIMARY KEY, text TEXT)",
-    "runs (id TEXT PRIMARY KEY, recipe TEXT, text TEXT, checksum INTEGER)",
+    "runs (recipe TEXT, id TEXT PRIMARY KEY, seed INTEGER, attempt INTEGER, created REAL, state TEXT, "
+    "over INTEGER, place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
 )
 
 # Of SQLite, by number as `sqlite3` names them: no such table, malformed, wrong type, no database.
@@ -21,7 +25,7 @@ _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATC
 
 
 class IndexFile:
-    """Texts by the id of their run in one SQLite file, with a checksum each; no method raises.
+    """Records by the id of their run in one SQLite file, with a checksum each; no method raises.
 
     Runs of one recipe share its text. Opened for each use, so that a file that somebody deleted
     meanwhile is not written to.
@@ -38,32 +42,38 @@ class IndexFile:
         """Whether it could not be used a moment ago."""
         return time.monotonic() < self._blocked_until
 
-    def read(self) -> list[tuple[str, str, str]]:
-        """Every id with the texts of its recipe and its row; nothing where anything is wrong with the file."""
+    def read(self) -> tuple[dict[str, str], list[Record]]:
+        """Shared texts by name, and every record; nothing where anything is wrong with the file."""
         if not self.path.exists():
-            return []
+            return {}, []
         try:
             with contextlib.closing(self._connect()) as connection:
-                recipes = dict(connection.execute("SELECT name, text FROM recipes"))
-                rows = connection.execute("SELECT id, recipe, text, checksum FROM runs").fetchall()
-            sound = all(_name(text) == name for name, text in recipes.items())
-            if sound and all(_checksum(*row[:3]) == row[3] and row[1] in recipes for row in rows):
-                return [(run_id, recipes[name], text) for run_id, name, text, _ in rows]
+                shared = dict(connection.execute("SELECT name, text FROM recipes"))
+                connection.execute("BEGIN")  # so that both of these read the same
+                records = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY rowid").fetchall()
+                sums = connection.execute("SELECT checksum FROM runs ORDER BY rowid").fetchall()
+            whole = all(name_of(text) == name for name, text in shared.items())
+            whole = whole and shared.keys() >= {record[0] for record in records}
+            if whole and [(_checksum(record),) for record in records] == sums:
+                return shared, records
             self.remove()
         except (sqlite3.Error, UnicodeError, TypeError, AttributeError) as error:  # also NULL for a text
             self._after(error)
-        return []
+        return {}, []
 
-    def write(self, new: list[tuple[str, str, str]], gone: Iterable[str]) -> bool:
-        """Put and drop rows; False if that was not possible: then try again when it is not `blocked`."""
-        recipes = {recipe: _name(recipe) for recipe in {recipe for _, recipe, _ in new}}
-        rows = [(run_id, recipes[recipe], text) for run_id, recipe, text in new]
+    def write(self, new: list[tuple[str, Record]], gone: Iterable[str]) -> bool:
+        """Put and drop records; False if that was not possible: then try again when it is not `blocked`.
+
+        Args:
+            new: each with the text that it shares.
+        """
+        places = ", ".join("?" * 12)
         try:
             with contextlib.closing(self._connect()) as connection, connection:
-                named = [(name, recipe) for recipe, name in recipes.items()]
-                connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named)
-                summed = [(*row, _checksum(*row)) for row in rows]
-                connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", summed)
+                named = {record[0]: text for text, record in new}
+                connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named.items())
+                summed = [(*record, _checksum(record)) for _, record in new]
+                connection.executemany(f"INSERT OR REPLACE INTO runs VALUES ({places})", summed)
                 connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
         except sqlite3.Error as error:
             self._after(error)
@@ -71,16 +81,18 @@ class IndexFile:
         return True
 
     def _connect(self) -> sqlite3.Connection:
-        """Open the file and its table; made anew where it has another version."""
+        """Open the file and its tables; made anew where it has another version."""
         connection = sqlite3.connect(self.path, timeout=0.5)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version == self._version:
-                return connection
-            if version:
+            if version and version != self._version:
                 connection.close()
                 self.remove()
                 connection = sqlite3.connect(self.path, timeout=0.5)
+            # A journal that comes and goes would change the folder of runs, which is then listed anew.
+            connection.execute("PRAGMA journal_mode = PERSIST")
+            if version == self._version:
+                return connection
             for table in _TABLES:
                 connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
             connection.execute(f"PRAGMA user_version = {self._version}")
@@ -105,10 +117,5 @@ class IndexFile:
                 Path(f"{self.path}{end}").unlink()
 
 
-def _name(recipe: str) -> str:
-    """What names a recipe's text, and proves that it is whole."""
-    return hashlib.sha256(recipe.encode()).hexdigest()[:32]
-
-
-def _checksum(*texts: str) -> int:
-    return zlib.crc32("".join(texts).encode())
+def _checksum(record: Record) -> int:
+    return zlib.crc32(repr(record).encode())

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core import changes
 from core.errors import UserError
 from core.paths import read_json, write_json
 
@@ -98,6 +99,7 @@ def change_labels(folders: list[Path], change: Callable[[Labels], Labels]) -> No
         for folder, old, new in after:
             if new != old:
                 write_json(folder / NAME, asdict(new), durable=False)
+                changes.note(folder)
 
 
 def _tidy(tag: str) -> str:

@@ -49,10 +49,14 @@ def start_sweep(store: RunStore, recipes: list[Recipe], seeds: list[int], rows: 
         UserError: the images are not prepared yet, or the folder of runs can't be written to.
     """
     fingerprints = [ready_fingerprint(recipe) for recipe in recipes]  # all, before anything begins
+    digests = [recipe.digest(fingerprint) for recipe, fingerprint in zip(recipes, fingerprints, strict=True)]
+    known: dict[str, list[Row]] = {digest: [] for digest in digests}
+    for row in rows:
+        if row.run.spec.digest in known:
+            known[row.run.spec.digest].append(row)
     runs = []
-    for recipe, fingerprint in zip(recipes, fingerprints, strict=True):
-        digest = recipe.digest(fingerprint)
-        settle_plan(store, digest, seeds, [row for row in rows if row.run.spec.digest == digest])
+    for recipe, fingerprint, digest in zip(recipes, fingerprints, digests, strict=True):
+        settle_plan(store, digest, seeds, known[digest])
         runs += [store.open(recipe, seed, fingerprint)[0] for seed in seeds]
     executor().start(store, [run for run in runs if not run.state().ended])
     return runs

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.checkpoints import from_bytes, to_bytes
 from core.device import passport_changes
 from core.errors import UserError
+from core.estimate import PROVING
 from core.events import EpochEnd
 from core.locks import FileLock
 from core.opening import open_training
@@ -24,7 +25,10 @@ def main(arguments: list[str]) -> int:
     lock = FileLock(run.folder / "proof.lock")
     if not lock.acquire():
         return 0
+    mark = run.folder.parent / PROVING / run.id
     try:
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
         write(run, prove(run))
     except _Stopped:
         write(run, Proof(time.time(), running=False, stopped=True))
@@ -38,6 +42,7 @@ def main(arguments: list[str]) -> int:
         write(run, Proof(time.time(), running=False, error=message))
         raise
     finally:
+        mark.unlink(missing_ok=True)
         lock.release()
     return 0
 

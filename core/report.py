@@ -5,6 +5,7 @@ a number when it trains the same recipe on CIFAR-10. Any other run is "the neare
 differs named: a narrower network or a JPEG copy of the photographs is another experiment.
 """
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -154,6 +155,7 @@ CONTRADICTIONS = (
 )
 
 
+@functools.lru_cache(maxsize=128)
 def recipe_of(number: Number, dataset: str = DATASET, width: float = 1.0) -> Recipe:
     """The recipe of a number, on other images or narrower where that is asked for."""
     return replace(PRESETS[number.preset].recipe, dataset=dataset, width=width)

@@ -14,8 +14,10 @@ runs/ID/run.json            recipe, seed, digest: written once, with the folder
         exports/            files that were made to be taken home (`core.taking`); may be deleted at any time
         labels.json         star, tags, note (`core.labels`); the dashboard writes
 runs/.queue/ID              an empty file for each run that somebody asked to be trained
+runs/.proving/ID            an empty file for each run that is being proven (`core.estimate.proving`)
 runs/.trash/ID              a run that was deleted, until the trash is emptied (`core.trash`)
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
+runs/.changed               which ended runs were changed lately (`core.changes`); may be deleted at any time
 """
 
 import contextlib
@@ -35,6 +37,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from core import changes
 from core.config import Recipe
 from core.errors import UserError
 from core.events import Event, Failed, Finished, Progress, from_line
@@ -100,7 +103,7 @@ class RunState(enum.StrEnum):
         return self in (RunState.FINISHED, RunState.DIVERGED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """What a run is: one training of a recipe with one seed. `attempt` counts "train again"."""
 
@@ -216,6 +219,7 @@ class Run:
         line = json.dumps({"time": time.time(), "where": where, **guessed}) + "\n"
         with (self.folder / "looks.jsonl").open("a") as file:
             file.write(line)
+        changes.note(self.folder)
         return self.looks()
 
     def looks(self) -> int:

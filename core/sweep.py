@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from core.config import Recipe
@@ -62,7 +63,8 @@ class Sweep:
     """A recipe on certain images, with the run that answers for each of its seeds.
 
     `runs` maps each seed that counts to its run, or to None where it was planned and never started;
-    `outside` has the runs of other seeds, which were trained without being part of the plan.
+    `outside` has the runs of other seeds, which were trained without being part of the plan. What is worked out of
+    them is kept, as pages ask it of ten thousand sweeps at each view: not to be changed by who gets it.
     """
 
     digest: str
@@ -73,7 +75,7 @@ class Sweep:
     outside: list[Row] = field(default_factory=list)
     plan_unreadable: bool = False
 
-    @property
+    @cached_property
     def final(self) -> bool:
         """Whether each seed that counts has ended: before that, figures may still move, and nobody may
         stop where they please him."""
@@ -103,33 +105,33 @@ class Sweep:
             found.append(f"{len(self.outside)} more trained apart, not counted")
         return found
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         """The runs that exist among those that count, by seed."""
         return [row for row in self.runs.values() if row]
 
-    @property
+    @cached_property
     def finished(self) -> list[Row]:
         """Those with figures."""
         return [row for row in self.rows if row.state is RunState.FINISHED]
 
-    @property
+    @cached_property
     def under_way(self) -> list[Row]:
         return [row for row in self.rows if row.state.active]
 
-    @property
+    @cached_property
     def lost(self) -> dict[str, int]:
         """How many ended without figures, by state ("diverged", "failed"): counted, never left out silently."""
         return self._counts(lambda row: row.state.ended and row.state is not RunState.FINISHED)
 
-    @property
+    @cached_property
     def halted(self) -> dict[str, int]:
         """How many wait for a person, by state; those that were never started among them."""
         counts = self._counts(lambda row: not row.state.ended and not row.state.active)
         missing = sum(row is None for row in self.runs.values())
         return {**counts, **({"not started": missing} if missing else {})}
 
-    @property
+    @cached_property
     def newest(self) -> float:
         return max((row.run.spec.created for row in [*self.rows, *self.outside]), default=0.0)
 
@@ -152,7 +154,7 @@ def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.run.spec.digest].append(row)
-    found = [_sweep(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
+    found = [put_together(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
     return sorted(found, key=lambda sweep: sweep.newest, reverse=True)
 
 
@@ -177,17 +179,23 @@ def answering(attempts: list[Row]) -> Row:
     The first that was conclusive: else one could train again until the figure pleases. Without one, the
     newest.
     """
+    if len(attempts) == 1:
+        return attempts[0]
     ordered = sorted(attempts, key=lambda row: row.run.spec.attempt)
     return next((row for row in ordered if row.state.conclusive), ordered[-1])
 
 
-def _sweep(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
-    """Args: planned: whether there is a file of a plan, be it one that can't be read."""
+def put_together(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
+    """The sweep of all runs of one recipe.
+
+    Args:
+        planned: whether there is a file of a plan, be it one that can't be read.
+    """
     attempts: dict[int, list[Row]] = defaultdict(list)
     for row in group:
         attempts[row.run.spec.seed].append(row)
     by_seed = {seed: answering(rows) for seed, rows in sorted(attempts.items())}
-    counted = sorted(plan.all_seeds) if plan else list(by_seed)
+    counted = sorted(plan.all_seeds) if plan else by_seed
     spec = group[0].run.spec
     return Sweep(
         spec.digest,
@@ -195,7 +203,7 @@ def _sweep(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
         spec.data_fingerprint,
         plan,
         {seed: by_seed.get(seed) for seed in counted},
-        [row for seed, row in by_seed.items() if seed not in set(counted)],
+        [by_seed[seed] for seed in sorted(by_seed.keys() - set(counted))],
         plan_unreadable=planned and plan is None,
     )
 

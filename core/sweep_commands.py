@@ -12,7 +12,7 @@ import numpy as np
 from core import stats
 from core.datasets import folder_place
 from core.errors import UserError
-from core.estimate import estimate
+from core.estimate import estimate, learned_speeds, probed_device
 from core.forecast import forecast, seconds_left
 from core.index import Row, RunIndex
 from core.launch import start_sweep
@@ -91,12 +91,13 @@ def _wait(store: RunStore, ids: set[str], rows: list[Row]) -> None:
     """A bar over all runs, until each has ended or was stopped; leaving it stops nothing."""
     print("waiting for the sweep; Ctrl-C leaves it to go on in the background", file=sys.stderr)
     whole: dict[str, float | None] = {}
+    speeds = learned_speeds(rows, probed_device(store))
 
     def left(run: Run) -> float | None:
         recipe, digest = run.spec.recipe, run.spec.digest
         if digest not in whole:
             data = load(recipe.dataset, recipe.image_size)
-            found = estimate(store, recipe, len(data.classes), len(data.train), len(data.test), rows)
+            found = estimate(store, recipe, len(data.classes), len(data.train), len(data.test), speeds)
             whole[digest] = found and found.seconds
         return seconds_left(run, run.history(), whole[digest])
 

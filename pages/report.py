@@ -6,7 +6,6 @@ from core import pictures, report
 from core.datasets import ImageData, normalisation
 from core.datasets.offered import offered
 from core.report import CONTRADICTIONS, FIGURES, NUMBERS
-from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.colours import recipe_colour
 from pages.parts.faces import as_the_network_sees, histogram, one_of_each
@@ -14,7 +13,7 @@ from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import curves
 from pages.parts.pickers import dataset_names, dataset_title, fingerprint, ready_or_prepare
 from pages.parts.probing import wait_for_probe
-from pages.parts.report_numbers import number_card
+from pages.parts.report_numbers import nearest, number_card
 from pages.parts.sweep_control import sweep_controls
 from pages.parts.sweep_form import run_seconds
 from pages.parts.words import escaped
@@ -33,11 +32,11 @@ def main() -> None:
         dataset = _choose()
         ready = ready_or_prepare(dataset, IMAGE_SIZE)
         found = cache.sweeps()
-        _summary(found, dataset, ready)
+        _summary(dataset, ready)
         sweep_controls(found, [])
         st.header("Four numbers", anchor=False)
         for number in NUMBERS:
-            number_card(number, found, dataset, ready)
+            number_card(number, dataset, ready)
         if ready and run_seconds(report.recipe_of(NUMBERS[0], dataset), ready) is None:
             wait_for_probe(report.recipe_of(NUMBERS[0], dataset), ready)
         st.header("Six figures", anchor=False)
@@ -45,7 +44,7 @@ def main() -> None:
             _data_figures(cache.images(dataset, IMAGE_SIZE, ready))
         else:
             st.info("Figures 1 to 4 are drawn as soon as the images are ready.", icon=":material/image:")
-        _curve_figures(found, dataset)
+        _curve_figures(dataset)
         _contradictions()
 
 
@@ -80,11 +79,11 @@ def _choose() -> str:
     return chosen
 
 
-def _summary(found: list[Sweep], dataset: str, ready: str | None) -> None:
+def _summary(dataset: str, ready: str | None) -> None:
     """What there is of the ten, in four lines."""
     exact, near, others, missing = [], [], [], []
     for number in NUMBERS:
-        own = report.nearest(number, found, dataset)
+        own = nearest(number, dataset)
         if own is None:
             missing.append(number.title)
         elif not report.is_near(number, own.recipe):
@@ -136,12 +135,12 @@ def _heading(figure: report.Figure) -> None:
     st.markdown(f"**Figure {figure.number}: {figure.title}**", help=figure.source)
 
 
-def _curve_figures(found: list[Sweep], dataset: str) -> None:
+def _curve_figures(dataset: str) -> None:
     """Figures 5 and 6 from the run that stands beside the baseline's number."""
     st.markdown(
         "**Figures 5 and 6: loss and accuracy by epoch, training and validation**", help=FIGURES[4].source
     )
-    own = report.nearest(NUMBERS[0], found, dataset)
+    own = nearest(NUMBERS[0], dataset)
     if own is None:
         st.info(
             "Missing: they are the curves of the baseline, and no run of this network has finished yet. The button at "

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.index import Row
+from core.labels import read_labels
 from core.run_filter import choices
 from pages.parts import cache
 from pages.parts.depth import depth
@@ -17,7 +18,7 @@ from pages.parts.trash_panel import deleted_banner, trash_panel
 def main() -> None:
     frame("Runs", "Every training so far. Mark one to see it in depth, two or more to lay them side by side.")
     rows = cache.rows()
-    _unreadable(len(cache.store().ids()) - len(rows))
+    _unreadable(cache.unreadable())
     deleted_banner()
     if rows:
         _runs(rows)
@@ -29,12 +30,12 @@ def main() -> None:
 
 def _runs(rows: list[Row]) -> None:
     _follow_link()
-    shown = filtered(rows)
+    shown = filtered(len(rows))
     marked = []
     if shown:
         marked = marked_rows(shown)
         if marked:
-            label_bar(marked, choices(rows).tags)
+            label_bar(marked, cache.of_rows(choices).tags)
         field_figures(shown)
     else:
         st.info("No run matches. Take a word or a filter away.", icon=":material/filter_list_off:")
@@ -42,7 +43,7 @@ def _runs(rows: list[Row]) -> None:
         if len(marked) > 1:
             side_by_side(marked)
         else:
-            _one(rows, shown, marked)
+            _one(shown, marked)
 
 
 def _unreadable(number: int) -> None:
@@ -64,15 +65,13 @@ def _follow_link() -> None:
             mark([asked])
 
 
-def _one(rows: list[Row], shown: list[Row], marked: list[Row]) -> None:
+def _one(shown: list[Row], marked: list[Row]) -> None:
     """The run that is marked, else the one of the link, else the newest of the table."""
     if not marked and not shown and not st.query_params.get("run"):
         return
     wanted = marked[0].run.id if marked else st.query_params.get("run") or shown[0].run.id
     run = cache.store().get(wanted)
-    for row in rows:
-        if row.run.id == run.id:
-            written_on(row.labels)
+    written_on(read_labels(run.folder))
     depth(run)
 
 

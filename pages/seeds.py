@@ -15,28 +15,27 @@ from pages.parts.comparison import comparison
 from pages.parts.frame import frame, sentences
 from pages.parts.hard_images import hard_images
 from pages.parts.lucky_seed import lucky_seed
-from pages.parts.pickers import dataset_title, ready_or_prepare
+from pages.parts.pickers import ready_or_prepare
 from pages.parts.recipe_changes import FIRST_PRESET, changes_in_words
 from pages.parts.reveal import is_revealed, reveal_panel
 from pages.parts.seed_pictures import curves, heat_maps, robust, strip
 from pages.parts.seed_table import entries, seed_table
 from pages.parts.seeds_report import sweep_report
+from pages.parts.sweep_choice import choose_sweeps
 from pages.parts.sweep_control import sweep_controls
 from pages.parts.sweep_form import sweep_form
-
-CHOSEN_AT_FIRST = 2
 
 
 def main() -> None:
     frame("Seeds", "Would another seed do the same? Repeat a recipe, and read what may be claimed.")
     with sentences():
         found = cache.sweeps()
-        shown = _choose(found) if found else _nothing_yet()
+        shown = choose_sweeps(found) if found else _nothing_yet()
         _launch(shown)
         sweep_controls(found, [sweep.digest for sweep in shown])
         if shown:
             reveal_panel(shown)
-        _tabs(shown, {sweep.digest: sweep for sweep in found})
+        _tabs(shown, found)
 
 
 def _nothing_yet() -> list[Sweep]:
@@ -46,44 +45,6 @@ def _nothing_yet() -> list[Sweep]:
     )
     st.page_link("pages/train.py", label="Choose a recipe", icon=":material/school:")
     return []
-
-
-def _choose(found: list[Sweep]) -> list[Sweep]:
-    """The recipes to look at; the address names them, so that a link shows the same."""
-    by_digest = {sweep.digest: sweep for sweep in found}
-    names = dict(zip(by_digest, distinct_names([sweep.recipe for sweep in found]), strict=True))
-    query = st.query_params.get("recipes", "")
-    asked = st.session_state.pop("seeds.chosen", None)
-    if asked is None and query != st.session_state.get("seeds.query", ""):
-        asked = query.split(",")
-    held = asked if asked is not None else st.session_state.get("seeds.recipes")
-    known = [digest for digest in dict.fromkeys(held or []) if digest in by_digest]
-    st.session_state["seeds.recipes"] = known if known or held == [] else _first(found)
-    chosen = st.multiselect(
-        "Recipes to look at",
-        list(by_digest),
-        format_func=lambda digest: _title(by_digest[digest], names[digest]),
-        key="seeds.recipes",
-        persist_state="session",
-        help="The first two are compared; figures of test stay covered until you reveal them.",
-    )
-    st.session_state["seeds.query"] = st.query_params["recipes"] = ",".join(chosen)
-    return [by_digest[digest] for digest in chosen]
-
-
-def _title(sweep: Sweep, name: str) -> str:
-    finished = len(sweep.finished)
-    return (
-        f"{name} · {dataset_title(sweep.recipe.dataset)} · {finished} {'seed' if finished == 1 else 'seeds'}"
-    )
-
-
-def _first(found: list[Sweep]) -> list[str]:
-    """The newest sweep of several seeds, and the newest other one on the same images."""
-    ordered = sorted(found, key=lambda sweep: len(sweep.runs) < 2)  # stable: newest first among them
-    alike = [sweep for sweep in ordered if sweep.data_fingerprint == ordered[0].data_fingerprint]
-    several = [sweep for sweep in alike if len(sweep.runs) > 1] or alike[:1]
-    return [sweep.digest for sweep in several[:CHOSEN_AT_FIRST]]
 
 
 def _launch(shown: list[Sweep]) -> None:
@@ -114,7 +75,7 @@ def _launch(shown: list[Sweep]) -> None:
             sweep_form(chosen, "launch")
 
 
-def _tabs(shown: list[Sweep], found: dict[str, Sweep]) -> None:
+def _tabs(shown: list[Sweep], found: list[Sweep]) -> None:
     names = distinct_names([sweep.recipe for sweep in shown])
     # One kind of figure for all: validation and test are no scale to sort or compare on together.
     looks = [is_revealed(sweep) for sweep in shown if sweep.finished]
@@ -125,7 +86,7 @@ def _tabs(shown: list[Sweep], found: dict[str, Sweep]) -> None:
         "Recipe against recipe": lambda: comparison(rows),
         "Robust?": lambda: _one(rows, "robust", _robustness),
         "Images": lambda: _one(rows, "images", hard_images),
-        "Ablation ladder": lambda: ablation(found),
+        "Ablation ladder": lambda: ablation({sweep.digest: sweep for sweep in found}),
         "Lucky seed": lambda: lucky_seed(rows),
     }
     for tab, draw in zip(

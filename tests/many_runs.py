@@ -3,7 +3,8 @@
 `python -m tests.many_runs FOLDER --recipes 1000 --seeds 10 [--images 10000]`
 
 They look as real ones do, save that no weights are there: `--images` adds predictions on so many
-test images, about 90 % of them right, the hard ones being hard for every run.
+test images, about 90 % of them right, the hard ones being hard for every run; `--plans` the plan of each
+recipe's sweep, as there is one of all that was started as a sweep.
 """
 
 import argparse
@@ -19,7 +20,11 @@ import numpy as np
 
 from core.config import Recipe
 from core.events import EpochEnd, Event, Finished, Started, Step, to_line
+from core.paths import write_json
 from core.store import FORMAT, RunSpec, id_of
+from core.sweep import FOLDER as PLANS
+from core.sweep import FORMAT as PLAN_FORMAT
+from core.sweep import Plan
 
 CLASSES = ["circle", "square", "triangle", "star", "cross", "ring", "heart", "moon", "arrow", "wave"]
 LAYERS = ["conv1", "conv2", "conv3", "conv4", "fc1"]
@@ -47,8 +52,19 @@ def recipe_of(number: int) -> Recipe:
     )
 
 
-def make_runs(folder: Path, recipes: int, seeds: int, images: int = 0, fingerprint: str = "made up") -> None:
-    """Fill a store; what is there already stays. Not durable: an fsync a run would take minutes."""
+def make_runs(
+    folder: Path,
+    recipes: int,
+    seeds: int,
+    images: int = 0,
+    fingerprint: str = "made up",
+    short: bool = False,
+) -> None:
+    """Fill a store; what is there already stays. Not durable: an fsync a run would take minutes.
+
+    Args:
+        short: with the last epoch alone in the events, which takes a fifth of the time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     now = time.time()
     for number in range(recipes):
@@ -65,22 +81,31 @@ def make_runs(folder: Path, recipes: int, seeds: int, images: int = 0, fingerpri
             accuracies, files = np.clip(draws.normal(skill, 0.006, 2), 0, 0.99), {}
             if images:
                 accuracies, files = _predict(place, accuracies, images, draws)
-            events = _events(spec, draws, accuracies, files)
+            events = _events(spec, draws, accuracies, files, first=recipe.epochs if short else 1)
             (place / "events.jsonl").write_text("".join(map(to_line, events)))
 
 
+def make_plans(folder: Path, recipes: int, seeds: int, fingerprint: str = "made up") -> None:
+    """The plans of `make_runs`: every seed was fixed before the first result."""
+    (folder / PLANS).mkdir(parents=True, exist_ok=True)
+    for number in range(recipes):
+        path = folder / PLANS / f"{recipe_of(number).digest(fingerprint)}.json"
+        plan = Plan(tuple(range(seeds)), time.time())
+        write_json(path, {"format": PLAN_FORMAT, **asdict(plan)}, durable=False)
+
+
 def _events(
-    spec: RunSpec, draws: np.random.Generator, accuracies: np.ndarray, files: dict[str, str]
+    spec: RunSpec, draws: np.random.Generator, accuracies: np.ndarray, files: dict[str, str], first: int = 1
 ) -> Iterator[Event]:
     recipe = spec.recipe
     steps = -(-TRAINING // recipe.batch_size)
     counts = (recipe.epochs, steps, TRAINING, VALIDATION)
     yield Started(spec.created, 0, *counts, CLASSES, [0.5] * 3, [0.25] * 3, PASSPORT)
     validation, test = map(float, accuracies)
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch in range(first, recipe.epochs + 1):
         reached = 1 - 0.6**epoch
         before = (epoch - 1) * steps
-        for part in range(1, STEPS_LOGGED + 1):
+        for part in range(1, STEPS_LOGGED + 1) if first == 1 else ():
             yield Step(epoch, before + steps * part // STEPS_LOGGED, 2.3 - 2 * reached, 0.1 + 0.8 * reached)
         yield EpochEnd(
             epoch,
@@ -135,8 +160,11 @@ def main() -> None:
     parser.add_argument("--recipes", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--images", type=int, default=0, help="of the test set, in predictions.npz; 0: none")
+    parser.add_argument("--plans", action="store_true", help="a plan for each recipe")
     options = parser.parse_args()
     make_runs(options.folder, options.recipes, options.seeds, options.images)
+    if options.plans:
+        make_plans(options.folder, options.recipes, options.seeds)
 
 
 if __name__ == "__main__":

@@ -93,6 +93,8 @@ def test_probe_that_fails_says_so_once_and_for_all(store, monkeypatch, seconds, 
 def test_probe_gives_way_to_a_proof(store, finished_run):
     assert worth_probing(store)
     lock = FileLock(finished_run.folder / "proof.lock")
+    (store.folder / ".proving").mkdir()
+    (store.folder / ".proving" / finished_run.id).touch()
     assert lock.acquire()
     assert not worth_probing(store)
     lock.release()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from core import index
+from core import index, index_rows
 from core.events import EpochEnd, Failed, Finished, Started, Step, to_line
 from core.executors import stop
 from core.index import INDEX_NAME, RunIndex
@@ -62,7 +62,13 @@ def truth(store: RunStore) -> list[tuple]:
 
 def told(found: list[index.Row]) -> list[tuple]:
     return [
-        (row.run.id, row.run.folder, row.run.spec, *[getattr(row, name) for name in index._FIGURES])
+        (
+            row.run.id,
+            row.run.folder,
+            row.run.spec,
+            row.state,
+            *[getattr(row, name) for name in index_rows.FIGURES],
+        )
         for row in found
     ]
 
@@ -125,9 +131,9 @@ def test_state_follows_lock_and_markers_of_a_run_whose_events_stay(every_kind):
 def test_run_that_ended_is_not_read_again(every_kind, monkeypatch):
     before = told(RunIndex(every_kind).rows())
     read = []
-    original = index.read_history
+    original = index_rows.read_history
     monkeypatch.setattr(
-        index, "read_history", lambda *args, **more: read.append(args) or original(*args, **more)
+        index_rows, "read_history", lambda *args, **more: read.append(args) or original(*args, **more)
     )
     assert repr(told(RunIndex(every_kind).rows())) == repr(before) and not read
 
@@ -191,7 +197,7 @@ def test_run_whose_file_is_damaged_later_is_left_out(store, finished_run):
 def test_look_is_counted_without_reading_the_events_again(store, finished_run, monkeypatch, settling):
     shared = RunIndex(store)
     shared.rows()
-    monkeypatch.setattr(index, "read_history", None)
+    monkeypatch.setattr(index_rows, "read_history", None)
     if settling > 0:  # the looks are young, the rest is not
         monkeypatch.setattr(index, "SETTLING_SECONDS", 0.0)
         real = index._stamp
@@ -211,8 +217,8 @@ def test_look_is_counted_without_reading_the_events_again(store, finished_run, m
 
 def _flip_a_bit(path):
     content = bytearray(path.read_bytes())
-    place = content.rindex(b"true, [42")  # within the figures of a row, where SQLite notices nothing
-    content[place + 8] ^= 1
+    place = content.rindex(b'1900.0, "x"')  # within the figures of a row, where SQLite notices nothing
+    content[place] ^= 1
     path.write_bytes(content)
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core import index
+from core import index, index_rows
 from core.errors import UserError
 from core.index import RunIndex
 from core.labels import (
@@ -103,7 +103,7 @@ def test_labels_reach_the_rows_without_the_events_being_read_again(
     monkeypatch.setattr(index, "SETTLING_SECONDS", -1.0)
     shared = RunIndex(store)
     assert shared.rows()[0].labels == Labels()
-    monkeypatch.setattr(index, "read_history", None)
+    monkeypatch.setattr(index_rows, "read_history", None)
     if settling > 0:  # labels are young, the rest is not
         real = index._stamp
 

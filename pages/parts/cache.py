@@ -3,28 +3,30 @@
 import functools
 import gc
 import threading
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
-import core.study
-from core import stats, sweep
 from core.asking import Asker
 from core.config import Recipe
 from core.datasets import ImageData, source
 from core.decoding import Decoder
 from core.errors import UserError
-from core.estimate import Estimate, estimate
+from core.estimate import Estimate, estimate, probed_device
 from core.history import History
-from core.index import Row, RunIndex
+from core.index import Row
 from core.paths import runs_dir
-from core.stats import Comparison
 from core.store import RunStore
-from core.study import Study
 from core.sweep import Sweep
+from pages.parts import all_runs
+
+if TYPE_CHECKING:  # scipy takes a second to import: only where a statistic is computed
+    from core.stats import Comparison
+    from core.study import Study
+
+Found = TypeVar("Found")
 
 
 def store() -> RunStore:
@@ -37,61 +39,19 @@ def _store(runs: str) -> RunStore:
     return RunStore(Path(runs))
 
 
-ESTIMATE_SECONDS_OLD = 10.0
-"""What was known so long ago is good enough to tell how fast this machine is."""
-
-
-@dataclass
-class _Index:
-    """One for the whole process, and what it said last."""
-
-    index: RunIndex
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    rows: list[Row] | None = None
-    read_at: float = 0.0
+def examine_index() -> dict[str, Any]:
+    """Compare what is remembered of the runs with the runs themselves; made anew where it is wrong."""
+    return all_runs.shared().examine()
 
 
 def rows(seconds_old: float = 0.0) -> list[Row]:
-    """Every run as a table shows it, newest first.
-
-    Looking whether anything changed takes 0.15 s with ten thousand runs: who does not need to know what
-    happened just now says how old the answer may be.
-    """
-    shared = _index(str(runs_dir()))
-    with shared.lock:
-        if shared.rows is None:
-            with st.spinner("Reading the runs …"):
-                shared.rows = _first_rows(shared.index)
-        elif time.monotonic() - shared.read_at >= seconds_old:
-            shared.rows = shared.index.rows()
-        else:
-            return shared.rows
-        shared.read_at = time.monotonic()
-        return shared.rows
+    """Every run as a table shows it, newest first: see `pages.parts.all_runs`."""
+    return all_runs.shared().rows(seconds_old)
 
 
-def _first_rows(index: RunIndex) -> list[Row]:
-    """Out of the garbage collector's way while they come and, as in `freeze_imports`, ever after."""
-    gc.disable()
-    try:
-        return index.rows()
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def examine_index() -> dict[str, Any]:
-    """Compare what is remembered of the runs with the runs themselves; made anew where it is wrong."""
-    shared = _index(str(runs_dir()))
-    with shared.lock:
-        found = shared.index.examine()
-        shared.rows = None
-    return found
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _index(runs: str) -> _Index:
-    return _Index(RunIndex(RunStore(Path(runs))))
+def unreadable() -> int:
+    """How many runs there are besides that can't be read here."""
+    return all_runs.shared().unreadable
 
 
 def images(dataset: str, image_size: int, fingerprint: str) -> ImageData:
@@ -121,18 +81,33 @@ def _history(runs: str, run_id: str) -> tuple[threading.Lock, History]:
 
 
 def sweeps() -> list[Sweep]:
-    """All runs by recipe, the newest first."""
-    return sweep.sweeps(store(), rows())
+    """All runs by recipe, the newest first: the very same list as long as nothing has changed."""
+    return all_runs.shared().sweeps()
+
+
+def of_rows(work: Callable[..., Found], *args: object) -> Found:
+    """`work(rows, *args)`, worked out anew only when a run has changed.
+
+    Args:
+        work: a function of a module that is imported, not one of a page's script, which is another at each view.
+        args: a few different ones.
+    """
+    return all_runs.shared().of_rows(work, *args)
+
+
+def of_sweeps(work: Callable[..., Found], *args: object) -> Found:
+    """`work(sweeps, *args)`, as `of_rows`."""
+    return all_runs.shared().of_sweeps(work, *args)
 
 
 def estimated(recipe: Recipe, fingerprint: str) -> Estimate | None:
     """How long one run of a recipe takes alone on this machine; None before anything was measured."""
     data = images(recipe.dataset, recipe.image_size, fingerprint)
-    known = rows(ESTIMATE_SECONDS_OLD)
-    return estimate(store(), recipe, len(data.classes), len(data.train), len(data.test), known)
+    speeds = all_runs.shared().speeds(probed_device(store()))
+    return estimate(store(), recipe, len(data.classes), len(data.train), len(data.test), speeds)
 
 
-def study(of: Sweep) -> Study:
+def study(of: Sweep) -> "Study":
     """The finished runs of a sweep, image by image.
 
     Raises:
@@ -148,22 +123,28 @@ class _Rows(list):
 @st.cache_resource(
     max_entries=64, show_spinner="Putting the seeds together …", hash_funcs={_Rows: lambda rows: 0}
 )
-def _study(key: str, rows: _Rows) -> Study:
+def _study(key: str, rows: _Rows) -> "Study":
+    import core.study
+
     return core.study.study(rows)
 
 
 def _key(of: Sweep) -> str:
     """Other predictions, other key: of these runs, as they lie on the disk now."""
+    import core.study
+
     return f"{runs_dir()} {core.study.stamp(of.finished)}"
 
 
-def compare(a: Sweep, b: Sweep, threshold: float) -> Comparison:
+def compare(a: Sweep, b: Sweep, threshold: float) -> "Comparison":
     """Two sweeps on the same test images; `threshold` is the smallest difference that matters, a fraction."""
     return _compare(_key(a) + _key(b), threshold, _Rows([a, b]))
 
 
 @st.cache_data(max_entries=200, show_spinner=False, hash_funcs={_Rows: lambda rows: 0})
-def _compare(key: str, threshold: float, pair: _Rows) -> Comparison:
+def _compare(key: str, threshold: float, pair: _Rows) -> "Comparison":
+    from core import stats
+
     a, b = pair
     return stats.compare(study(a).correct, study(b).correct, threshold)
 

@@ -23,6 +23,8 @@ from pages.parts.words import runs_in_words
 
 ACCURACY = "validation accuracy"
 MOST_LINES = 6
+MOST_RUNS = 5000
+"""More than there are pixels for; browsers take seconds over them."""
 SCATTER_PX, PARALLEL_PX = 400, 420
 
 AXIS_PX = 125
@@ -54,7 +56,9 @@ def field_figures(rows: list[Row]) -> None:
 
 def _panel(rows: list[Row]) -> None:
     judged = [
-        row for row in rows if row.validation_accuracy is not None and math.isfinite(row.validation_accuracy)
+        row
+        for row in rows[:MOST_RUNS]
+        if row.validation_accuracy is not None and math.isfinite(row.validation_accuracy)
     ]
     fields = sorted(varying_fields(judged), key=lambda name: not KNOBS[name].main)  # what matters most first
     if len(judged) < 2 or not fields:
@@ -71,8 +75,12 @@ def _panel(rows: list[Row]) -> None:
     _scatter(judged, fields)
     _parallel(judged, fields)
     words = "A search by eye over validation: of many runs the best one is partly the luckiest; seeds tell."
-    out = len(rows) - len(judged)
+    out = len(rows[:MOST_RUNS]) - len(judged)
     left = f" {runs_in_words(out)} without a validation accuracy left out." if out else ""
+    if len(rows) > MOST_RUNS:
+        left += (
+            f" Of {len(rows):,} runs these are the first {MOST_RUNS:,}: search and filter leave you others."
+        )
     st.caption(f"{runs_in_words(len(judged))}.{left} {words}")
 
 

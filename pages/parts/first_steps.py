@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core import launch
-from core.index import Row
 from core.paths import ROOT
 from core.presets import PRESETS
+from core.run_filter import newest_finished
 from core.seeds import FEWEST_SEEDS
-from core.store import RunState
 from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import sentences
@@ -30,13 +29,13 @@ class Step:
     """Draws the way there."""
 
 
-def first_steps(rows: list[Row], even_taken: bool) -> None:
+def first_steps(even_taken: bool) -> None:
     """All five, each with its tick; the next one stands out.
 
     Args:
         even_taken: draw them where all were taken, too.
     """
-    steps = _steps(rows)
+    steps = _steps()
     taken = sum(step.done for step in steps)
     if taken == len(steps) and not even_taken:
         return
@@ -58,11 +57,10 @@ def _draw(number: int, step: Step, is_next: bool) -> None:
         st.image(str(SHAPES_PICTURE), width=640, alt="Two images of each of the ten kinds of shapes")
 
 
-def _steps(rows: list[Row]) -> list[Step]:
-    sweeps = cache.sweeps()
-    repeated = [sweep for sweep in sweeps if len(sweep.finished) >= FEWEST_SEEDS]
-    trained = any(row.state is RunState.FINISHED for row in rows)
-    state = st.session_state
+def _steps() -> list[Step]:
+    rows, state = cache.rows(), st.session_state
+    trained = bool(cache.of_rows(newest_finished, 1))
+    repeated, comparable = cache.of_sweeps(_repeated)
     return [
         Step(
             "Look at the data",
@@ -79,13 +77,13 @@ def _steps(rows: list[Row]) -> list[Step]:
         Step(
             "Would another seed do the same?",
             "Train the same recipe with five seeds: how far do they lie apart, by chance alone?",
-            bool(repeated),
+            repeated,
             lambda: _link("pages/seeds.py", "Repeat over seeds", ":material/casino:"),
         ),
         Step(
             "Is B better than A?",
             "Change one thing on Train, repeat that, too, and read one sentence with its interval.",
-            _comparable(repeated),
+            comparable,
             lambda: _link("pages/seeds.py", "Compare two recipes", ":material/compare_arrows:"),
         ),
         Step(
@@ -108,7 +106,8 @@ def _train(trained: bool) -> None:
         st.switch_page("pages/train.py", query_params={"run": run.id})
 
 
-def _comparable(repeated: list[Sweep]) -> bool:
-    """Whether two recipes were repeated on the same images."""
-    data = [(sweep.recipe.dataset, sweep.finished[0].run.spec.data_fingerprint) for sweep in repeated]
-    return len(data) > len(set(data))
+def _repeated(sweeps: list[Sweep]) -> tuple[bool, bool]:
+    """Whether a recipe was repeated often enough, and whether two were on the same images."""
+    enough = [sweep for sweep in sweeps if len(sweep.finished) >= FEWEST_SEEDS]
+    data = [(sweep.recipe.dataset, sweep.finished[0].run.spec.data_fingerprint) for sweep in enough]
+    return bool(enough), len(data) > len(set(data))

@@ -1,5 +1,7 @@
 """The size of the gradients layer by layer: whether the first layers hear of the error at all."""
 
+from itertools import islice
+
 import numpy as np
 import streamlit as st
 
@@ -77,15 +79,15 @@ def _other(run: Run) -> Run | None:
 def _candidates(run: Run) -> list[Run]:
     """The newest runs with the same layers, those of them that have gradients; few are read, however many there are."""
     recipe = run.spec.recipe
-    alike = [
+    alike = (
         row.run
         for row in cache.rows()
         if row.run.id != run.id
         and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)
-    ]
+    )
     return [
         other
-        for other in alike[:MOST_OTHERS]
+        for other in islice(alike, MOST_OTHERS)
         if any(epoch.gradients for epoch in cache.history(other.id).epochs)
     ]
 

@@ -24,9 +24,18 @@ WHERE = "report page"
 _IN_WORDS = {0.5: "half as wide", 0.25: "a quarter as wide", 0.125: "an eighth as wide"}
 
 
-def number_card(number: Number, found: list[Sweep], dataset: str, fingerprint: str | None) -> None:
+def nearest(number: Number, dataset: str) -> Sweep | None:
+    """The sweep that stands beside a number, looked for again only when a run has changed."""
+    return cache.of_sweeps(_nearest, number, dataset)
+
+
+def _nearest(found: list[Sweep], number: Number, dataset: str) -> Sweep | None:
+    return report.nearest(number, found, dataset)
+
+
+def number_card(number: Number, dataset: str, fingerprint: str | None) -> None:
     """What the report says, what we have, in what it differs, and how to make it."""
-    own = report.nearest(number, found, dataset)
+    own = nearest(number, dataset)
     with st.container(border=True, key=f"number-{number.name}"):
         st.markdown(f"##### {number.title}")
         rows = report.answering(number, own) if own else []

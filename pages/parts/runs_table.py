@@ -6,17 +6,24 @@ import pandas as pd
 import streamlit as st
 
 from core.index import Row
-from core.run_filter import Filter, choices, matching, recipe_words
+from core.run_filter import ORDERS, Filter, choices, matching, number_archived, recipe_words
+from pages.parts import cache
 from pages.parts.pickers import dataset_title
-from pages.parts.words import ago, duration, percent
+from pages.parts.words import ago, duration, percent, runs_in_words
 
 TABLE_ROWS = 8
+PAGE_ROWS = 1000
+"""So many runs the table has at once: with more of them, browsers and this server take seconds."""
 KINDS = {"states": "State", "datasets": "Data set", "models": "Model", "tags": "Tag"}
 
 
-def filtered(rows: list[Row]) -> list[Row]:
-    """Draw the search box and the filters; gives the rows that match, newest first."""
-    there = choices(rows)
+def filtered(total: int) -> list[Row]:
+    """Draw the search box and the filters; gives the rows that match, in their order.
+
+    Args:
+        total: how many runs there are.
+    """
+    there = cache.of_rows(choices)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         words = st.text_input(
             "Search",
@@ -42,20 +49,43 @@ def filtered(rows: list[Row]) -> list[Row]:
                 persist_state="session",
                 help="Archived runs are hidden in this table; nothing else changes for them.",
             )
+        order = _order() if total > PAGE_ROWS else next(iter(ORDERS))
         wanted = Filter(words or "", starred=starred, archived=archived, **kinds)
         if wanted.narrows or archived:
             st.button("Clear", key="runs.clear", icon=":material/close:", type="tertiary", on_click=_clear)
-    found = matching(rows, wanted)
-    hidden = "" if archived else _hidden(rows)
+    found = cache.of_rows(matching, wanted, order)
+    _begin_anew(f"{wanted} {order}")
+    hidden = "" if archived else _hidden()
     if wanted.narrows:
-        st.caption(f"{len(found):,} of {len(rows):,} runs match{hidden}.")
+        st.caption(f"{len(found):,} of {total:,} runs match{hidden}.")
     elif hidden:
         st.caption(f"{len(found):,} runs{hidden}.")
     return found
 
 
-def _hidden(rows: list[Row]) -> str:
-    archived = sum(row.labels.archived for row in rows)
+def _begin_anew(asked: str) -> None:
+    """On the first page, where something else is asked for than before."""
+    asked_for = zlib.crc32(asked.encode())
+    if st.session_state.get("runs.asked_for", asked_for) != asked_for:
+        st.session_state["runs.page"] = 1
+    st.session_state["runs.asked_for"] = asked_for
+
+
+def _order() -> str:
+    """Of all runs, where the table has no room for them: a click on its head orders only what is in it."""
+    return st.selectbox(
+        "Order",
+        list(ORDERS),
+        key="runs.order",
+        persist_state="session",
+        label_visibility="collapsed",
+        help="Of all runs that match. A click on the head of a column orders those of the page that is shown.",
+        width=240,
+    )
+
+
+def _hidden() -> str:
+    archived = cache.of_rows(number_archived)
     return f"; {archived:,} archived hidden" if archived else ""
 
 
@@ -86,17 +116,50 @@ def marked_rows(rows: list[Row]) -> list[Row]:
     """Draw the table; gives the rows that are marked in it, in their order.
 
     Which runs are marked is remembered by id, since a row's number belongs to another run as soon as one
-    comes, goes or is filtered out: then the table is made anew with the same runs marked.
+    comes, goes or is filtered out: then the table is made anew with the same runs marked. Of many runs the table
+    shows a page, and those that are marked on other pages stay marked.
     """
-    ids = [row.run.id for row in rows]
+    before = set(st.session_state.get("runs.marked", []))
+    pages = max(1, -(-len(rows) // PAGE_ROWS))
+    begin = PAGE_ROWS * (_page(rows, before, pages) - 1)
+    shown = rows[begin : begin + PAGE_ROWS]
+    ids = [row.run.id for row in shown]
+    chosen = {ids[place] for place in _table(shown, ids, before, len(rows))}
+    elsewhere = before - set(ids)
+    wanted = chosen | elsewhere
+    marked = [row for row in (rows if elsewhere else shown) if row.run.id in wanted]
+    if pages > 1:
+        _paging(pages, begin, len(shown), len(rows), len(marked) - len(chosen))
+    st.session_state["runs.marked"] = [row.run.id for row in marked]
+    return marked
+
+
+def _page(rows: list[Row], marked: set[str], pages: int) -> int:
+    """The page that is shown, from 1; where a link names a run, the one where that is."""
+    page = st.session_state.get("runs.page", 1)
+    if pages > 1 and st.session_state.get("runs.anew"):
+        places = (place for place, row in enumerate(rows) if row.run.id in marked)
+        page = next(places, 0) // PAGE_ROWS + 1
+    if pages > 1 or "runs.page" in st.session_state:
+        st.session_state["runs.page"] = min(page, pages)
+    return min(page, pages)
+
+
+def _paging(pages: int, begin: int, shown: int, total: int, elsewhere: int) -> None:
+    """Below the table, where one arrives after reading it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.pagination(pages, key="runs.page", persist_state="session")
+        marked = f" {runs_in_words(elsewhere)} marked on other pages." if elsewhere else ""
+        st.caption(f"{begin + 1:,} to {begin + shown:,} of {total:,} runs.{marked}")
+
+
+def _table(rows: list[Row], ids: list[str], wanted: set[str], total: int) -> list[int]:
+    """Draw one page; gives the places that are marked."""
     shown = zlib.crc32("".join(ids).encode())
     anew = st.session_state.pop("runs.anew", False)
     if anew or shown != st.session_state.get("runs.shown"):
         st.session_state["runs.shown"] = shown
         st.session_state["runs.table"] = st.session_state.get("runs.table", 0) + 1
-    places = {run_id: place for place, run_id in enumerate(ids)}
-    wanted = [run_id for run_id in st.session_state.get("runs.marked", []) if run_id in places]
-    key = f"runs-{st.session_state['runs.table']}"
     found = st.dataframe(
         _frame(rows),
         hide_index=True,
@@ -104,14 +167,14 @@ def marked_rows(rows: list[Row]) -> list[Row]:
         column_config=_columns(),
         on_select="rerun",
         selection_mode="multi-row",
-        selection_default={"selection": {"rows": sorted(places[run_id] for run_id in wanted)}},
-        key=key,
+        selection_default={
+            "selection": {"rows": [place for place, run_id in enumerate(ids) if run_id in wanted]}
+        },
+        key=f"runs-{st.session_state['runs.table']}",
         placeholder="",
-        alt=f"Table of {len(rows)} runs, newest first",
+        alt=f"Table of {total} runs, {st.session_state.get('runs.order', 'newest first')}",
     )
-    chosen = [place for place in sorted(found.selection.rows) if place < len(rows)]
-    st.session_state["runs.marked"] = [ids[place] for place in chosen]
-    return [rows[place] for place in chosen]
+    return [place for place in found.selection.rows if place < len(rows)]
 
 
 def mark(run_ids: list[str]) -> None:

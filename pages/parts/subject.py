@@ -11,7 +11,8 @@ from core.asking import Forgotten
 from core.config import in_words
 from core.naming import distinct_names
 from core.pretrained import cards
-from core.store import RunState
+from core.run_filter import newest_finished
+from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.own_weights import own_weights
 from pages.parts.pickers import dataset_title
@@ -115,12 +116,12 @@ def _with_others(chosen: str, named: dict[str, Any], options: dict[str, str]) ->
 def _options(wanted: str | None) -> dict[str, str]:
     """Keys of what can be asked, and what they are called: the newest, and the one that an address names."""
     found = {f"card:{name}": f"{card.title} (comes with Tenfold)" for name, card in cards().items()}
-    sweeps = [sweep for sweep in cache.sweeps() if len(sweep.finished) > 1]
+    sweeps = cache.of_sweeps(_repeated)
     sweeps = _newest(sweeps, wanted, lambda sweep: f"sweep:{sweep.digest}")
     for sweep, name in zip(sweeps, distinct_names([sweep.recipe for sweep in sweeps]), strict=True):
         title = dataset_title(sweep.recipe.dataset)
         found[f"sweep:{sweep.digest}"] = f"{name} · {title} · all {len(sweep.finished)} seeds"
-    finished = [row for row in cache.rows() if row.state is RunState.FINISHED]
+    finished = cache.of_rows(newest_finished)
     for row in _newest(finished, wanted, lambda row: f"run:{row.run.id}"):
         recipe = row.run.spec.recipe
         found[f"run:{row.run.id}"] = (
@@ -128,6 +129,10 @@ def _options(wanted: str | None) -> dict[str, str]:
             f"({percent(row.validation_accuracy)} on validation)"
         )
     return {**found, OWN: "Bring your own weights …"}
+
+
+def _repeated(sweeps: list[Sweep]) -> list[Sweep]:
+    return [sweep for sweep in sweeps if len(sweep.finished) > 1]
 
 
 def _newest(found: list[Any], wanted: str | None, key: Callable[[Any], str]) -> list[Any]:

@@ -15,6 +15,9 @@ from pages.parts.words import escaped, runs_in_words, size
 
 TITLES = {".cache": "images of folders, decoded"}
 SIZES_SECONDS_OLD = 300  # sizes are told for orientation
+FIRST_BUDGET_SECONDS = 0.7
+"""So long a first count may take, so that the page opens at once; who asks again gets `WHOLE_BUDGET_SECONDS`."""
+WHOLE_BUDGET_SECONDS = 30.0
 MOST_FAULTS = 50
 
 
@@ -25,7 +28,8 @@ def upkeep() -> None:
 
 def _room() -> None:
     st.subheader("Room on the disk", anchor=False)
-    runs, data = _runs_room(str(runs_dir())), _data_room(str(data_dir()))
+    budget = st.session_state.get("settings.budget", FIRST_BUDGET_SECONDS)
+    runs, data = _runs_room(str(runs_dir()), budget), _data_room(str(data_dir()), budget)
     left, right = wrapping_columns(2, "room")
     for column, title, room in ((left, "Runs", runs), (right, "Data sets", data)):
         with column:
@@ -34,7 +38,11 @@ def _room() -> None:
                 title,
                 f"{most}{size(room.total)}",
                 help="Counted at most every five minutes."
-                + ("" if room.complete else " There is so much that counting was ended early."),
+                + (
+                    ""
+                    if room.complete
+                    else " There is so much that counting was ended early: Count again goes on."
+                ),
             )
             _table(title, room)
     st.button(
@@ -105,16 +113,17 @@ def _table(title: str, room: Room) -> None:
 
 
 @st.cache_data(ttl=SIZES_SECONDS_OLD, max_entries=4, show_spinner="Counting …")
-def _runs_room(folder: str) -> Room:
-    return storage.of_runs(Path(folder))
+def _runs_room(folder: str, budget_seconds: float) -> Room:
+    return storage.of_runs(Path(folder), budget_seconds)
 
 
 @st.cache_data(ttl=SIZES_SECONDS_OLD, max_entries=4, show_spinner="Counting …")
-def _data_room(folder: str) -> Room:
-    return storage.of_data(Path(folder))
+def _data_room(folder: str, budget_seconds: float) -> Room:
+    return storage.of_data(Path(folder), budget_seconds)
 
 
 def _count_again() -> None:
+    st.session_state["settings.budget"] = WHOLE_BUDGET_SECONDS
     _runs_room.clear()
     _data_room.clear()
 

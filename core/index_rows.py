@@ -1,0 +1,240 @@
+"""A run as tables show it, and the form in which the index keeps it: brought back a hundred thousand at once.
+
+What every table needs of all runs (recipe, seed, state, labels) comes back at once, cheaply; the rest of a
+row stays packed until somebody asks for it.
+"""
+
+import functools
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from core import config, datasets, knobs, models
+from core.config import Recipe
+from core.errors import UserError
+from core.events import Failed, Finished
+from core.history import read_history
+from core.labels import Labels, labels_of, read_labels
+from core.store import RECIPES_KEPT, Run, RunSpec, RunState, RunStore, recipe_of
+
+Stamp = tuple[int, int, int] | None
+"""Inode, change time in nanoseconds and size of a file; None for no file. A change of content sets the
+change time even where somebody sets the time of modification back."""
+
+Stamps = tuple[Stamp, Stamp, Stamp, Stamp]
+"""Of run.json, events.jsonl, looks.jsonl and labels.json."""
+
+CHANGING = (0, 0, 0)
+"""In place of the stamp of a file that is to be read anew."""
+
+_CHANGING_TEXT = json.dumps(CHANGING)
+
+Record = tuple[str, str, int, int, float, str, int, str, str, str, str]
+"""A run in the file: the name of its shared text, id, seed, attempt, created, state, over, and as texts the inode of
+its folder, stamps, figures, labels."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run as tables show it; accuracies are fractions, `epochs` the committed ones.
+
+    `validation_accuracy` is that of the weights kept if the run has finished, else of the last epoch.
+    `test_accuracy` and `images_per_second` are there when it has finished, `reason` and `message` when
+    its events say why it ended early. Who shows `test_accuracy` counts a look (`Run.look`).
+    """
+
+    run: Run
+    state: RunState
+    looks: int
+    epochs: int
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    train_seconds: float
+    images_per_second: float | None
+    device_name: str | None
+    reason: str | None
+    message: str | None
+    labels: Labels
+
+    def __getattr__(self, name: str) -> Any:
+        """Of a row that came out of the file: its figures are unpacked when the first of them is asked for."""
+        packed = self.__dict__.get("packed")
+        if packed is not None:
+            self.__dict__.update(zip(FIGURES, unpacked(packed), strict=True))
+            self.__dict__.pop("packed", None)
+        if name in self.__dict__:  # perhaps another thread has just unpacked it
+            return self.__dict__[name]
+        raise AttributeError(name)
+
+
+FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "state", "labels")]
+
+_STATES = {str(state): state for state in RunState}
+_NO_LABELS = Labels()
+
+
+@dataclass(slots=True)
+class Entry:
+    """A row, what it was read from, and whether it holds as long as that stays as it is.
+
+    An entry that is not `over` keeps its figures, yet its state hangs on locks and markers too. `place` is the
+    inode of its folder, `seen` are its stamps as `as_text` makes them: a quarter of the memory.
+    """
+
+    place: int
+    seen: str
+    over: bool
+    row: Row
+
+    @property
+    def stamps(self) -> Stamps:
+        """Of the files as they were when the row was read."""
+        return tuple(stamp and tuple(stamp) for stamp in json.loads(self.seen))
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a file of it is to be read anew at the next look."""
+        return _CHANGING_TEXT in self.seen
+
+
+def as_text(stamps: Stamps) -> str:
+    """The same stamps, the same text."""
+    return json.dumps(stamps)
+
+
+def settled(stamps: Stamps, latest: int) -> Stamps:
+    """As far as they may be believed at the next call.
+
+    Looks and labels alone are read anew: with `python -m core runs --json` all runs are looked at at once,
+    and as many may be starred or archived.
+    """
+    return tuple(CHANGING if stamp and stamp[1] >= latest else stamp for stamp in stamps)
+
+
+class _KeptRun(Run):
+    """A run out of the file. Its folder's path is put together when somebody asks for it: that takes as long as all else."""
+
+    def __init__(self, runs: Path, run_id: str, spec: RunSpec) -> None:
+        self._runs = runs
+        self.id = run_id
+        self.spec = spec
+
+    @functools.cached_property
+    def folder(self) -> Path:
+        return self._runs / self.id
+
+
+def read_row(store: RunStore, run_id: str) -> tuple[Row, bool] | None:
+    """The row of a run, from its own files, and whether it is over; None where it can't be read."""
+    try:
+        run = store.get(run_id)
+    except UserError:
+        return None
+    state, over = run.state(), run.over
+    history = read_history(run.events_path, with_steps=False)
+    end = history.end
+    finished = end if isinstance(end, Finished) else None
+    failed = end if isinstance(end, Failed) else None
+    row = Row(
+        run=run,
+        state=state,
+        looks=run.looks(),
+        epochs=len(history.epochs),
+        validation_accuracy=history.validation_accuracy,
+        test_accuracy=finished and finished.test_accuracy,
+        train_seconds=sum(epoch.train_seconds for epoch in history.epochs),
+        images_per_second=finished and finished.images_per_second,
+        device_name=history.started and history.started.passport.get("device_name"),
+        reason=failed and failed.reason,
+        message=failed and failed.message,
+        labels=read_labels(run.folder),
+    )
+    return row, over
+
+
+def packed(entry: Entry) -> tuple[str, Record]:
+    """An entry as the text that it shares with the other seeds of its recipe, and the record with its name."""
+    spec, row = entry.row.run.spec, entry.row
+    text = _shared_text(spec.recipe, spec.digest, spec.data_fingerprint)
+    return text, (
+        name_of(text),
+        row.run.id,
+        spec.seed,
+        spec.attempt,
+        spec.created,
+        str(row.state),
+        int(entry.over),
+        str(entry.place),
+        entry.seen,
+        json.dumps([getattr(row, name) for name in FIGURES]),
+        "" if row.labels == _NO_LABELS else json.dumps(asdict(row.labels)),
+    )
+
+
+def unpacked(figures: str) -> list[Any]:
+    """The figures of a row, in the order of `FIGURES`."""
+    return json.loads(figures)
+
+
+def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> dict[str, Entry]:
+    """The entries of a file by id, the run that was made first at the front.
+
+    Recipes that this version of Tenfold refuses are left out: the runs themselves tell what to make of them.
+
+    Args:
+        shared: texts by name.
+    """
+    common = {name: _common(text) for name, text in shared.items()}
+    found, new, kept = {}, Row.__new__, _KeptRun
+    for name, run_id, seed, attempt, created, state, over, place, stamps, figures, labels in sorted(
+        records, key=_created
+    ):
+        recipe, digest, fingerprint = common[name]
+        if recipe is None:
+            continue
+        row = new(Row)  # past __init__, which sets each field for itself, and wants them all
+        row.__dict__.update(
+            run=kept(runs, run_id, RunSpec(recipe, seed, digest, fingerprint, attempt, created)),
+            state=_STATES[state],
+            labels=labels_of(json.loads(labels)) if labels else _NO_LABELS,
+            packed=figures,
+        )
+        found[run_id] = Entry(int(place), stamps, over == 1, row)
+    return found
+
+
+_created = itemgetter(4)
+
+
+def _common(text: str) -> tuple[Recipe | None, str, str]:
+    rules, values, digest, fingerprint = json.loads(text)
+    if rules == _rules():  # it has passed the very checks that it would pass now
+        recipe = Recipe.__new__(Recipe)
+        recipe.__dict__.update(values)
+        return recipe, digest, fingerprint
+    try:
+        return recipe_of(json.dumps(values)), digest, fingerprint
+    except (UserError, ValueError, TypeError, KeyError):
+        return None, digest, fingerprint
+
+
+@functools.lru_cache(maxsize=RECIPES_KEPT)
+def _shared_text(recipe: Recipe, digest: str, fingerprint: str) -> str:
+    return json.dumps([_rules(), recipe.to_dict(), digest, fingerprint])
+
+
+@functools.lru_cache(maxsize=RECIPES_KEPT)
+def name_of(text: str) -> str:
+    """What names a shared text, and proves that it is whole."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _rules() -> str:
+    """Another one whenever the code changes that says which recipes there may be: checking ten thousand of them
+    takes longer than all else."""
+    code = (Path(module.__file__).read_bytes() for module in (config, knobs, models, datasets))
+    return hashlib.sha256(b"".join(code)).hexdigest()[:16]
