@@ -102,8 +102,13 @@ def test_search_is_started_and_stopped(visit, home):
 
 def test_number_of_the_report_is_revealed_and_counted(visit, home):
     page = visit("report")
-    page.locator("[class*='st-key-report-reveal-'] button").first.click()
-    page.locator("[class*='st-key-report-reveal-'] button").first.wait_for(state="hidden")
+    covered = page.locator("[class*='st-key-report-reveal-'] button")
+    number = covered.count()
+    covered.first.click()
+    page.wait_for_function(
+        "number => document.querySelectorAll(\"[class*='st-key-report-reveal-'] button\").length < number",
+        arg=number,
+    )
     shot(page, "path-report")
     assert any(run.looks() for run in RunStore(home / "runs").runs())
 

@@ -107,6 +107,7 @@ def _nodes(link: Link) -> None:
     st.dataframe(
         table,
         hide_index=True,
+        alt="The nodes of the cluster, what each has, and which runs it trains",
         column_config={
             "Node": st.column_config.TextColumn(
                 help="Address, and the beginning of the name that Ray gave it."
