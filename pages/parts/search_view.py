@@ -44,8 +44,8 @@ def _moves(files: SearchFiles) -> bool:
 
 
 def _tick(files: SearchFiles, moved: bool, known: Known) -> None:
-    if moved and not _moves(files):
-        st.rerun()  # draws this fragment anew, without a clock
+    if moved != _moves(files):
+        st.rerun()  # draws this fragment anew, without a clock or with one
     show_told()  # by a callback of this fragment, after which nothing else is drawn
     if moved:
         frame.go_on()
@@ -53,7 +53,7 @@ def _tick(files: SearchFiles, moved: bool, known: Known) -> None:
         log = files.log()
         if log.damaged:
             _tell_damage(log.damaged)
-        _draw(files, _outcomes(files, log.trials, known))
+        _draw(files, _outcomes(files, log.trials, known), moved)
 
 
 def _tell_damage(lines: int) -> None:
@@ -81,8 +81,8 @@ def _outcomes(files: SearchFiles, trials: Sequence[Trial], known: Known) -> list
     return found
 
 
-def _draw(files: SearchFiles, outcomes: list[Outcome]) -> None:
-    _head(files, outcomes)
+def _draw(files: SearchFiles, outcomes: list[Outcome], moves: bool) -> None:
+    _head(files, outcomes, moves)
     if not outcomes:
         st.caption("The first runs are being chosen.")
         return
@@ -95,9 +95,13 @@ def _draw(files: SearchFiles, outcomes: list[Outcome]) -> None:
     _table(files, outcomes)
 
 
-def _head(files: SearchFiles, outcomes: list[Outcome]) -> None:
-    """What is searched, how far it is, and Stop or Go on."""
-    search = files.search
+def _head(files: SearchFiles, outcomes: list[Outcome], moves: bool) -> None:
+    """What is searched, how far it is, and Stop or Go on.
+
+    Args:
+        moves: the fragment has a clock. Without one it must not wait for a process that has just begun to stop.
+    """
+    search, stopping = files.search, moves and files.stopping
     names = ", ".join(KNOBS[one.field].label.lower() for one in search.ranges)
     halving = ", successive halving" if search.halving else ""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -110,7 +114,7 @@ def _head(files: SearchFiles, outcomes: list[Outcome]) -> None:
             hint = "Stops its runs, too. It can go on later with what is left of the budget."
             icon = ":material/stop:"
             st.button("Stop", key="search.stop", icon=icon, help=hint, on_click=_stop, args=(files,))
-        elif files.stopped and not files.stopping:
+        elif files.stopped and not stopping:
             hint = (
                 "With what is left of the budget; runs that were stopped go on after their last whole epoch."
             )
@@ -120,7 +124,7 @@ def _head(files: SearchFiles, outcomes: list[Outcome]) -> None:
     if end := files.end():
         show = st.error if end.failed else st.info
         show(escaped(end.sentence), icon=":material/error:" if end.failed else ":material/flag:")
-    elif files.stopping:
+    elif stopping:
         st.caption("Stopping …")
     elif files.stopped:
         st.info("Stopped before its budget was over.", icon=":material/stop_circle:")
