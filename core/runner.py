@@ -41,7 +41,7 @@ ROOM_BYTES = 200_000_000
 
 
 _NO_MEMORY = re.compile(
-    "Thread creation failed|allocate memory|bad_alloc|out of memory|MemoryError", re.IGNORECASE
+    "Thread creation failed|allocate memory|bad_alloc|out of memory|low on memory|MemoryError", re.IGNORECASE
 )
 """What libraries print that end the process where memory is lacking, instead of raising an error."""
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from core.store import Run, RunStore
 
 DIED = -1
 """In place of an exit status: Ray says that the process of a task is gone, and has started it often enough."""
+
+NODES_SECONDS = 2.0
 
 LARGEST_BACKLOG = 16
 """So many more tasks than there is room for are with Ray; the rest waits in the store, where it is stopped at no cost."""
@@ -66,12 +69,14 @@ class RayCrew:
             environment: what workers are told where their node says nothing else.
         """
         self._share, self._environment = share, environment
+        self._nodes: list[dict] = []
+        self._asked_at = -NODES_SECONDS
         self.unseeing: tuple[str, ...] = ()
         """Nodes that get no runs."""
 
     def places(self) -> int:
         """What Ray is given at once: what there is room for, and some to wait."""
-        room = sum(_room(node, self._asked(threads=1)) for node in _alive())
+        room = sum(_room(node, self._asked(threads=1)) for node in self._alive())
         return room + LARGEST_BACKLOG
 
     def needs(self, run: Run) -> int:
@@ -99,7 +104,7 @@ class RayCrew:
     def lacking(self) -> str:
         """A sentence where no node has what a run asks for, else empty: Ray would wait without end."""
         asked = self._asked(threads=1)
-        if any(_room(node, asked) for node in _alive()):
+        if any(_room(node, asked) for node in self._alive()):
             return ""
         wanted = f"{asked['num_gpus']:g} GPU and {asked['num_cpus']:g} CPU"
         return (
@@ -108,7 +113,7 @@ class RayCrew:
         )
 
     def _asked(self, threads: int) -> dict[str, float]:
-        resources = [node["Resources"] for node in _alive()]
+        resources = [node["Resources"] for node in self._alive()]
         gpus = self._share.gpus
         if gpus is None:
             gpus = 1.0 if any(found.get("GPU") for found in resources) else 0.0
@@ -118,9 +123,12 @@ class RayCrew:
             cpus = 1.0 if gpus else min(float(threads), max(1.0, largest))
         return {"num_gpus": gpus, "num_cpus": cpus}
 
-
-def _alive() -> list[dict]:
-    return [node for node in ray.nodes() if node["Alive"]]
+    def _alive(self) -> list[dict]:
+        """Asked for at each turn of the runner, and of Ray now and then."""
+        if time.monotonic() - self._asked_at >= NODES_SECONDS:
+            self._nodes = [node for node in ray.nodes() if node["Alive"]]
+            self._asked_at = time.monotonic()
+        return self._nodes
 
 
 def _room(node: dict, asked: dict[str, float]) -> int:
