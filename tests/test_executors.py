@@ -17,7 +17,7 @@ from core.store import RunState, RunStore
 from core.worker import work
 from tests.ray_cluster import end_link, ray_cluster
 
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
 IN_THE_BACKGROUND = [name for name in EXECUTORS if name != "inline"]
 
 

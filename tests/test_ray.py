@@ -17,7 +17,7 @@ from core.store import RunState, RunStore
 from core.worker import work
 from tests.ray_cluster import end_link, ray_cluster
 
-DEADLINE_SECONDS = 240
+DEADLINE_SECONDS = 480
 
 
 def wait(what, seconds=DEADLINE_SECONDS):
