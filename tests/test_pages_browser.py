@@ -92,16 +92,6 @@ def test_experiment_is_answered_after_a_guess(visit):
     shot(page, "path-experiments")
 
 
-def test_search_is_started_and_stopped(visit, home):
-    page = visit("search")
-    page.locator(".st-key-search\\.start button, .st-key-search-start button").click()
-    page.get_by_role("button", name="Stop").wait_for()
-    settled(page)  # a hand comes when the page stands still; a click while it is first drawn can be lost
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Go on").wait_for(timeout=120_000)
-    shot(page, "path-search")
-
-
 def test_number_of_the_report_is_revealed_and_counted(visit, home):
     page = visit("report")
     covered = page.locator("[class*='st-key-report-reveal-'] button")
