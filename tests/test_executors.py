@@ -16,16 +16,14 @@ from core.stats import summarise
 from core.store import RunState, RunStore
 from core.worker import work
 from tests.ray_cluster import end_link, ray_cluster
+from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 300
 IN_THE_BACKGROUND = [name for name in EXECUTORS if name != "inline"]
 
 
 def wait(what, seconds=DEADLINE_SECONDS):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+    wait_until(what, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -17,15 +17,13 @@ from core.locks import FileLock, is_held
 from core.paths import ROOT
 from core.runner import LOCK_NAME, Runner, WorkerExit
 from core.store import RunState
+from tests.waiting import wait_until
 
 DEADLINE_SECONDS = 60
 
 
 def wait(what, seconds=DEADLINE_SECONDS):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+    wait_until(what, seconds)
 
 
 @pytest.fixture
