@@ -6,6 +6,7 @@ follow the clocks that the server sets for fragments, and keep what went wrong.
 
 import asyncio
 import contextlib
+import socket
 import time
 from dataclasses import dataclass, field
 
@@ -18,6 +19,28 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 LARGEST_MESSAGE = 200 * 1024 * 1024
+
+
+def handshake(address: str, host: str, origin: str) -> bytes:
+    """The status that answers an attempt to open the websocket under these names.
+
+    Args:
+        origin: empty for a caller that is no browser.
+    """
+    with socket.create_connection(address.removeprefix("http://").split(":")) as line:
+        line.settimeout(30)
+        asked = [
+            "GET /_stcore/stream HTTP/1.1",
+            f"Host: {host}",
+            *([f"Origin: {origin}"] if origin else []),
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Protocol: streamlit",
+        ]
+        line.sendall("\r\n".join([*asked, "", ""]).encode())
+        return line.recv(1000).split(b" ")[1]
 
 
 @dataclass

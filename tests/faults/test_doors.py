@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from core.paths import ROOT
 from tests.chromium import served
-from tests.faults.clients import Client
+from tests.faults.clients import Client, handshake
 from tests.faults.soak import PAGES, serving
 
 pytestmark = pytest.mark.faults
@@ -149,20 +149,7 @@ def test_listens_on_this_machine_only(address):
 )
 def test_websocket_opens_for_this_machines_pages_alone(address, trap, host, origin, welcome):
     place = address.removeprefix("http://")
-    with socket.create_connection(place.split(":")) as line:
-        line.settimeout(30)
-        asked = [
-            "GET /_stcore/stream HTTP/1.1",
-            f"Host: {host or place}",
-            *([f"Origin: {origin}"] if origin else []),
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Protocol: streamlit",
-        ]
-        line.sendall("\r\n".join([*asked, "", ""]).encode())
-        status = line.recv(1000).split(b" ")[1]
+    status = handshake(address, host or place, origin)
     assert status == (b"101" if welcome else b"403")
     assert trap[1] == [], "the server asked somebody outside"
 
