@@ -96,9 +96,17 @@ def is_outside(url: str) -> bool:
     return not re.match(r"(https?|wss?)://127\.0\.0\.1[:/]|data:|blob:", url)
 
 
-def settled(page: Any) -> None:
-    """Wait until the page's script has run to its end."""
-    page.wait_for_selector('[data-test-script-state="notRunning"]')
+def settled(page: Any, timeout_ms: int = PATIENCE_MS) -> None:
+    """Wait until the page's script has run to its end and all that it drew is there.
+
+    The browser fetches the code of each kind of element when it first draws one, and shows a skeleton until then:
+    on a busy machine buttons come a second after the script has ended.
+    """
+    page.wait_for_function(
+        "() => document.querySelector('[data-test-script-state=notRunning]')"
+        " && !document.querySelector('[data-testid=stSkeleton]')",
+        timeout=timeout_ms,
+    )
 
 
 def listen(page: Any) -> list[str]:

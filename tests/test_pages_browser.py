@@ -11,11 +11,14 @@ from core.config import Recipe
 from core.datasets import source
 from core.experiments import EXPERIMENTS
 from core.paths import ROOT
+from core.report import NUMBERS
+from core.searches import searches
 from core.store import RunStore
 from tests import fake_runs
 from tests.chromium import PAGES, PATIENCE_MS, listen, served, settled, shot
 from tests.finished import finished
 from tests.test_pages import PAGES as FILES
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -92,15 +95,27 @@ def test_experiment_is_answered_after_a_guess(visit):
     shot(page, "path-experiments")
 
 
+def test_search_is_started_and_stopped(visit, home):
+    page = visit("search")
+    page.locator(".st-key-search-start button").click()
+    page.locator(
+        ".st-key-search-stop button"
+    ).first.click()  # by its key: Streamlit's own "Stop" comes and goes
+    go_on = page.locator(".st-key-search-go-on button").first
+    go_on.wait_for()
+    (search,) = searches(RunStore(home / "runs"))
+    wait_until(lambda: not search.stopping, 60)
+    assert search.stopped
+    assert not any(run.state().active for run in RunStore(home / "runs").runs())
+    go_on.wait_for()
+    shot(page, "path-search")
+
+
 def test_number_of_the_report_is_revealed_and_counted(visit, home):
     page = visit("report")
-    covered = page.locator("[class*='st-key-report-reveal-'] button")
-    number = covered.count()
-    covered.first.click()
-    page.wait_for_function(
-        "number => document.querySelectorAll(\"[class*='st-key-report-reveal-'] button\").length < number",
-        arg=number,
-    )
+    card = page.locator(f".st-key-number-{NUMBERS[0].name}")
+    card.get_by_role("button", name="Reveal test").click()
+    card.get_by_role("button", name="Reveal test").wait_for(state="detached")
     shot(page, "path-report")
     assert any(run.looks() for run in RunStore(home / "runs").runs())
 

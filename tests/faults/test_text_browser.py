@@ -14,6 +14,7 @@ from core.launch import start_sweep
 from core.paths import ROOT, data_dir, write_json
 from core.store import RunStore
 from core.worker import work
+from tests import chromium
 from tests.chromium import PATIENCE_MS, launched, served
 from tests.faults.names import MARKUP, SCRIPTS, SLASHES, images_folder
 
@@ -75,9 +76,9 @@ def trained(store: RunStore) -> RunStore:
 def page(trained, tmp_path, monkeypatch):
     with (
         served("dashboard.py", ROOT, tmp_path / "server.log", {"TENFOLD_EXECUTOR": "inline"}) as address,
-        launched() as chromium,
+        launched() as browser,
     ):
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000})
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(PATIENCE_MS)
         page.address, page.outside, page.said = address, [], []
         page.on("request", lambda r: page.outside.append(r.url) if OUTSIDE.match(r.url) else None)
@@ -93,7 +94,7 @@ def _place(message) -> str:
 
 def settled(page) -> None:
     page.wait_for_timeout(120)
-    page.wait_for_selector('[data-test-script-state="notRunning"]', timeout=2 * PATIENCE_MS)
+    chromium.settled(page, 2 * PATIENCE_MS)
 
 
 def harmless(page, where: str) -> None:
