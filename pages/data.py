@@ -11,7 +11,7 @@ from core.datasets.split import split_indices
 from pages.parts import cache
 from pages.parts.faces import MOST_CARDS, as_the_network_sees, histogram, one_of_each
 from pages.parts.frame import frame, sentences, wrapping_columns
-from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
+from pages.parts.pickers import dataset_box, ready_or_prepare
 from pages.parts.recipe_form import value_title
 from pages.parts.words import escaped
 
@@ -25,13 +25,10 @@ def main() -> None:
     frame("Data", "What the networks learn from. Look before you train: most surprises begin here.")
     st.session_state["data.seen"] = True
     with sentences():
-        name = st.selectbox(
+        name = dataset_box(
             "Data set",
-            dataset_names(),
-            format_func=dataset_title,
-            key="data.set",
-            persist_state="session",
-            help="Folders of images appear here when they lie in the data folder, or after "
+            "data.set",
+            "Folders of images appear here when they lie in the data folder, or after "
             "`python -m core data --dataset folder:PATH`.",
         )
         fingerprint = ready_or_prepare(name, IMAGE_SIZE)

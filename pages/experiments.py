@@ -8,7 +8,7 @@ from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.experiment import experiment_panel, progress_words
 from pages.parts.frame import frame, sentences, wrapping_columns
-from pages.parts.pickers import dataset_names, dataset_title, fingerprint, ready_or_prepare
+from pages.parts.pickers import dataset_box, dataset_names, fingerprint, ready_or_prepare
 
 IMAGE_SIZE = 32
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS}
@@ -45,13 +45,10 @@ def _choose(found: dict[str, Sweep]) -> tuple[Experiment, str]:
         help="Each can be done by itself, in any order; what was trained before is reused.",
     )
     st.session_state["experiments.query"] = st.query_params["experiment"] = name
-    dataset = st.selectbox(
+    dataset = dataset_box(
         "Images",
-        dataset_names(),
-        format_func=dataset_title,
-        key="experiments.dataset",
-        persist_state="session",
-        help="Made for shapes. On CIFAR-10 there is ten times as much to train: with a GPU, or with patience.",
+        "experiments.dataset",
+        "Made for shapes. On CIFAR-10 there is ten times as much to train: with a GPU, or with patience.",
     )
     if dataset == "cifar10" and not gpus():
         st.caption(

@@ -11,7 +11,7 @@ from pages.parts.colours import recipe_colour
 from pages.parts.faces import as_the_network_sees, histogram, one_of_each
 from pages.parts.frame import frame, sentences, wrapping_columns
 from pages.parts.live import curves
-from pages.parts.pickers import dataset_names, dataset_title, fingerprint, ready_or_prepare
+from pages.parts.pickers import dataset_box, dataset_title, fingerprint, ready_or_prepare
 from pages.parts.probing import wait_for_probe
 from pages.parts.report_numbers import nearest, number_card
 from pages.parts.sweep_control import sweep_controls
@@ -50,18 +50,14 @@ def main() -> None:
 
 def _choose() -> str:
     """CIFAR-10 where it is ready, else a folder that was registered, else the shapes: said plainly."""
-    names = dataset_names()
     if "report.dataset" not in st.session_state:
         folders = [f"folder:{path}" for path in offered()]
         first = report.DATASET if fingerprint(report.DATASET, IMAGE_SIZE) else next(iter(folders), "shapes")
         st.session_state["report.dataset"] = first
-    chosen = st.selectbox(
+    chosen = dataset_box(
         "Your images",
-        names,
-        format_func=dataset_title,
-        key="report.dataset",
-        persist_state="session",
-        help="The report's images are CIFAR-10. What is trained and drawn on this page uses the images that you "
+        "report.dataset",
+        "The report's images are CIFAR-10. What is trained and drawn on this page uses the images that you "
         "choose here; on any others than CIFAR-10 it is another experiment.",
     )
     if chosen == "shapes":

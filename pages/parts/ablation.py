@@ -10,7 +10,7 @@ from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import wrapping_columns
 from pages.parts.live_chart import live_chart
-from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
+from pages.parts.pickers import dataset_box, ready_or_prepare
 from pages.parts.recipe_form import value_title
 from pages.parts.reveal import is_revealed, reveal_panel
 from pages.parts.sweep_form import sweep_form
@@ -49,15 +49,12 @@ def ablation(found: dict[str, Sweep]) -> None:
 def _choices() -> dict:
     """Data set, width and epochs of every step."""
     one, two, three = wrapping_columns(3, "ladder")
+    with one:
+        dataset = dataset_box(
+            "Data set", "ladder.dataset", "The images that every step of the ladder learns from."
+        )
     return {
-        "dataset": one.selectbox(
-            "Data set",
-            dataset_names(),
-            format_func=dataset_title,
-            key="ladder.dataset",
-            persist_state="session",
-            help="The images that every step of the ladder learns from.",
-        ),
+        "dataset": dataset,
         "width": two.select_slider(
             "Width (×)",
             KNOBS["width"].ticks,

@@ -13,7 +13,7 @@ from core.images import MOST_BYTES
 from core.pictures import enlarged_png
 from pages.parts import cache
 from pages.parts.clicks import clicked, drawn, pasted
-from pages.parts.pickers import dataset_names, dataset_title, ready_or_prepare
+from pages.parts.pickers import dataset_box, ready_or_prepare
 from pages.parts.subject import Subject
 
 MOST_IMAGES = 1000
@@ -165,13 +165,8 @@ def _unpacked(given: list[tuple[str, bytes]]) -> tuple[list[tuple[str, bytes]], 
 def _test_image(subject: Subject) -> list[Brought]:
     """A page of test images to click on."""
     left, middle, right = st.columns([2, 2, 1])
-    name = left.selectbox(
-        "Data set",
-        dataset_names(),
-        format_func=dataset_title,
-        key="classify.dataset",
-        help="Whose test images are shown, to click on one.",
-    )
+    with left:
+        name = dataset_box("Data set", "classify.dataset", "Whose test images are shown, to click on one.")
     if ready_or_prepare(name, subject.size) is None:
         return []
     data = source_images(name, subject.size)

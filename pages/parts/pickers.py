@@ -20,6 +20,13 @@ def dataset_names() -> list[str]:
     return built_in + [f"folder:{path}" for path in offered()]
 
 
+def dataset_box(label: str, key: str, help: str) -> str:
+    """The box for choosing one of `dataset_names`; what is chosen stays for the session."""
+    return st.selectbox(
+        label, dataset_names(), format_func=dataset_title, key=key, persist_state="session", help=help
+    )
+
+
 def fingerprint(dataset: str, image_size: int) -> str | None:
     """The data set's fingerprint once it is ready, else None; looked up anew every half minute."""
     found = _fingerprint(dataset, image_size)
