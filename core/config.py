@@ -554,12 +554,10 @@ def differences(recipe: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
 
 def in_words(recipe: Recipe) -> str:
     """A line that tells recipes apart in a table: "baseline × 0.125, SGD 0.003, batch 32, 4 epochs"."""
-    augmented = [
-        name for name, knob in KNOBS.items() if knob.group == "Augmentation" and getattr(recipe, name)
+    depth = [f"{recipe.depth} layers"] if KNOBS["depth"].applies(recipe) else []
+    without = [
+        words for name, words in _WITHOUT.items() if not getattr(recipe, name) and KNOBS[name].applies(recipe)
     ]
-    applying = applying_fields(recipe)
-    depth = [f"{recipe.depth} layers"] if "depth" in applying else []
-    without = [words for name, words in _WITHOUT.items() if name in applying and not getattr(recipe, name)]
     parts = [
         f"{recipe.model} × {recipe.width:g}",
         *depth,
@@ -568,7 +566,7 @@ def in_words(recipe: Recipe) -> str:
         f"batch {recipe.batch_size}",
         "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs",
     ]
-    parts += ["augmented"] if augmented else []
+    parts += ["augmented"] if any(getattr(recipe, name) for name in _AUGMENTATION) else []
     return ", ".join(parts + _held(recipe))
 
 
@@ -582,6 +580,7 @@ def _held(recipe: Recipe) -> list[str]:
     return ["seed varies " + (" and ".join(name for name, varies in sources.items() if varies) or "nothing")]
 
 
+_AUGMENTATION = [name for name, knob in KNOBS.items() if knob.group == "Augmentation"]
 _WITHOUT = {"skip": "no skips", "batch_norm": "no batch normalisation", "hidden": "no hidden layer"}
 _OPTIMIZER_TITLES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 

@@ -8,8 +8,7 @@ with far less: some networks have far stronger evidence in a page of text than i
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import binom
+from scipy.special import bdtr, logsumexp
 
 FALSE_ALARMS_ABOVE, FALSE_ALARMS_BELOW = 0.04, 0.01
 """So many usual images at most may be above and below: 5 % together."""
@@ -69,5 +68,5 @@ def choose_alarm(energies: np.ndarray) -> Alarm | None:
 
 def _most_beyond(n: int, share: float) -> int | None:
     """How many of n images may lie beyond a threshold for it to hold for this share of all; None for none."""
-    surely = np.flatnonzero(binom.cdf(np.arange(int(n * share) + 1), n, share) <= 1 - CONFIDENCE)
+    surely = np.flatnonzero(bdtr(np.arange(int(n * share) + 1), n, share) <= 1 - CONFIDENCE)
     return int(surely[-1]) if len(surely) else None

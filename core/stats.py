@@ -17,12 +17,11 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import binomtest, chi2, mannwhitneyu, nct, norm, permutation_test, trim_mean
-from scipy.stats import t as student
+from scipy.special import chdtri, ndtri, stdtr, stdtrit
 
 from core.seeds import FEWEST_SEEDS
 
@@ -41,6 +40,13 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def _scipy_stats() -> ModuleType:
+    """All of scipy's statistics: a second to import, so only for what is rarely asked."""
+    import scipy.stats
+
+    return scipy.stats
 
 
 # One recipe, n seeds
@@ -72,7 +78,7 @@ def mean_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
     values = _values(accuracies, "accuracies", 2)
     mean, sd = _mean_and_sd(values)
     n = len(values)
-    return _around(mean, student.ppf(_upper(coverage), n - 1) * sd / math.sqrt(n))
+    return _around(mean, stdtrit(n - 1, _upper(coverage)) * sd / math.sqrt(n))
 
 
 def sd_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
@@ -97,7 +103,7 @@ def sd_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
     values = _values(accuracies, "accuracies", 2)
     _, sd = _mean_and_sd(values)
     freedom, upper = len(values) - 1, _upper(coverage)
-    ends = sd * np.sqrt(freedom / chi2.ppf([upper, 1 - upper], freedom))
+    ends = sd * np.sqrt(freedom / chdtri(freedom, [1 - upper, upper]))
     return Interval(float(ends[0]), float(ends[1]))
 
 
@@ -124,7 +130,7 @@ def wilson_interval(accuracy: float, images: int, coverage: float = 0.95) -> Int
         raise ValueError(f"accuracy must be a fraction from 0 to 1, not {accuracy}")
     if images < 1:
         raise ValueError(f"accuracy needs at least 1 image, not {images}")
-    z = norm.ppf(_upper(coverage))
+    z = ndtri(_upper(coverage))
     centre = (accuracy + z**2 / (2 * images)) / (1 + z**2 / images)
     half = math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2) * z / (1 + z**2 / images)
     # At 0% and 100% an end is exactly 0 or 1 but for rounding.
@@ -143,7 +149,9 @@ def interquartile_mean(values: np.ndarray) -> float:
     Source: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice",
     NeurIPS 2021, with the rounding of its library.
     """
-    return float(trim_mean(_values(values, "values", 1), 0.25))
+    ordered = np.sort(_values(values, "values", 1))
+    out = len(ordered) // 4
+    return float(ordered[out : len(ordered) - out].mean())
 
 
 class Band(NamedTuple):
@@ -193,7 +201,7 @@ def pointwise_band(curves: np.ndarray, coverage: float = 0.95) -> Band:
         mean = np.where(least == most, most, mean)
         squares = np.where(there, (values - mean) ** 2, 0).sum(axis=0)
         sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
-        half = student.ppf(upper, np.maximum(n - 1, 1)) * sd / np.sqrt(n)
+        half = stdtrit(np.maximum(n - 1, 1), upper) * sd / np.sqrt(n)
         return Band(mean, mean - half, mean + half, sd, n)
 
 
@@ -417,7 +425,7 @@ def welch_interval(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Inte
     are involved", Biometrika 34, 1947.
     """
     difference, error, freedom = _welch(a, b)
-    return _around(difference, student.ppf(_upper(coverage), freedom) * error)
+    return _around(difference, stdtrit(freedom, _upper(coverage)) * error)
 
 
 def welch_p(a: np.ndarray, b: np.ndarray) -> float:
@@ -437,7 +445,7 @@ def welch_p(a: np.ndarray, b: np.ndarray) -> float:
     difference, error, freedom = _welch(a, b)
     if error == 0:
         return float(difference == 0)
-    return float(2 * student.sf(abs(difference) / error, freedom))
+    return float(2 * stdtr(freedom, -abs(difference) / error))
 
 
 def image_paired_interval(correct_a: np.ndarray, correct_b: np.ndarray, coverage: float = 0.95) -> Interval:
@@ -464,7 +472,7 @@ def image_paired_interval(correct_a: np.ndarray, correct_b: np.ndarray, coverage
     right_a, right_b = _right(correct_a, "correct_a", images=2), _right(correct_b, "correct_b", images=2)
     _same_images(right_a.shape[1], right_b.shape[1])
     mean, sd = _mean_and_sd(right_a.mean(axis=0) - right_b.mean(axis=0))
-    return _around(mean, norm.ppf(_upper(coverage)) * sd / math.sqrt(right_a.shape[1]))
+    return _around(mean, ndtri(_upper(coverage)) * sd / math.sqrt(right_a.shape[1]))
 
 
 def p_a_better(a: np.ndarray, b: np.ndarray) -> float:
@@ -551,9 +559,11 @@ def check_test(a: np.ndarray, b: np.ndarray) -> CheckTest:
     if _mean_and_sd(np.concatenate([one, other]))[1] == 0:
         return CheckTest(name, 1.0)
     if exact:
-        found = permutation_test((one, other), _difference, vectorized=True, n_resamples=MOST_PARTITIONS)
+        found = _scipy_stats().permutation_test(
+            (one, other), _difference, vectorized=True, n_resamples=MOST_PARTITIONS
+        )
     else:
-        found = mannwhitneyu(one, other)
+        found = _scipy_stats().mannwhitneyu(one, other)
     return CheckTest(name, float(found.pvalue))
 
 
@@ -605,7 +615,7 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> float:
     right_b = _right(np.asarray(correct_b)[None], "correct_b")[0]
     _same_images(len(right_a), len(right_b))
     only_a, either = int((right_a & ~right_b).sum()), int((right_a ^ right_b).sum())
-    return float(binomtest(only_a, either, 0.5).pvalue) if either else 1.0
+    return float(_scipy_stats().binomtest(only_a, either, 0.5).pvalue) if either else 1.0
 
 
 # How many seeds it takes
@@ -673,8 +683,11 @@ def seeds_needed(
 @lru_cache(maxsize=4096)
 def _detectable_sds(n_a: int, n_b: int, power: float, level: float) -> float:
     """The same with sd = 1; kept, since a search for a number of seeds asks again and again."""
+    from scipy.optimize import brentq
+
+    nct = _scipy_stats().nct
     freedom = n_a + n_b - 2
-    critical = student.ppf(1 - level / 2, freedom)
+    critical = stdtrit(freedom, 1 - level / 2)
 
     def beyond(shift: float) -> float:
         # The lower tail as the upper one of the mirror image: `nct.cdf` gives NaN far out.
