@@ -5,7 +5,9 @@ from a short probe (`core.probe`) that timed a few sizes of network. No torch.
 """
 
 import os
+from collections import defaultdict
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -102,24 +104,27 @@ def learned_speeds(rows: list[Row], device: str | None) -> dict[Work, float]:
         device: on what a run would compute here, so that runs copied from elsewhere don't count; None: not known.
     """
     found: dict[Work, float] = {}
-    asked: dict[
-        int, int
-    ] = {}  # by the identity of recipes, which are shared: hashing one takes longer than all else
+    works: dict[int, Work] = {}  # by the identity of recipes, which are shared: hashing one takes longer
+    asked: dict[int, int] = defaultdict(int)
     for row in rows:
         recipe = row.run.spec.recipe
-        times = asked.get(id(recipe), 0)
-        if times == MOST_ASKED or row.state is not RunState.FINISHED:
+        key = id(recipe)
+        if asked[key] == MOST_ASKED or row.state is not RunState.FINISHED:
             continue
-        work = _work(recipe)
+        if key not in works:
+            works[key] = _work(recipe)
+        work = works[key]
         if work not in found and row.images_per_second is not None and device in (None, row.device_name):
             found[work] = row.images_per_second
-        asked[id(recipe)] = MOST_ASKED if work in found else times + 1
+        asked[key] = MOST_ASKED if work in found else asked[key] + 1
     return found
 
 
 def _work(recipe: Recipe) -> Work:
-    augmented = any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS)
-    return (*(getattr(recipe, name) for name in _SPEED_FIELDS), augmented)
+    return (*_speed_values(recipe), any(_augmentations(recipe)))
+
+
+_speed_values, _augmentations = attrgetter(*_SPEED_FIELDS), attrgetter(*_AUGMENTATION_FIELDS)
 
 
 def _probed_speed(store: RunStore, recipe: Recipe, classes: int) -> float | None:
@@ -139,7 +144,7 @@ def speed_by_work(probe: dict[str, Any], recipe: Recipe, classes: int) -> float 
     if wanted > work[-1]:
         found *= work[-1] / wanted
     found *= probe.get("factors", {}).get(recipe.model, 1.0)
-    if any(getattr(recipe, name) for name in _AUGMENTATION_FIELDS):
+    if any(_augmentations(recipe)):
         found = 1 / (1 / found + probe.get("augmentation_seconds", 0.0))
     return found
 
