@@ -17,6 +17,7 @@ So a run that ended long ago and is changed by hand, or a bit of which flips, is
 """
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,14 +27,26 @@ from typing import Any
 
 from core.changes import Changes
 from core.index_file import IndexFile
-from core.index_rows import CHANGING, Entry, Row, Stamp, Stamps, as_text, packed, read_row, restored, settled
+from core.index_rows import (
+    CHANGING,
+    Entry,
+    Row,
+    Stamp,
+    Stamps,
+    as_text,
+    packed,
+    read_row,
+    restored,
+    rules,
+    settled,
+)
 from core.labels import read_labels
 from core.store import FORMAT, RUN_ID, RunStore
 
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 4
+VERSION = 1000 * FORMAT + 5
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
@@ -79,6 +92,7 @@ class RunIndex:
         self._gone: set[str] = set()
         self._listed: Stamp = None  # the folder of runs when it was listed
         self._places: dict[str, int] = {}  # inodes of the runs' folders by their names
+        self._noted: dict[str, str] = {}  # what the file says of all its records together
         self._ring: Iterator[str] = iter(())
 
     @property
@@ -112,6 +126,9 @@ class RunIndex:
         Returns:
             The `file`, how many `runs` are known, and in what `state` the file was, in words.
         """
+        if self._known is None:
+            self._load()
+        self._listed = None  # whatever the file says of the folder
         rows = self._rows_after(None)
         wrong = not all(map(self._agrees, self._known))
         if wrong:
@@ -136,7 +153,14 @@ class RunIndex:
         return packed(Entry(known.place, seen, over, row)) == packed(known)
 
     def _load(self) -> None:
-        self._known = restored(self._store.folder, *self._file.read())
+        self._noted, shared, records = self._file.read()
+        checked = self._noted.get("rules") == rules()
+        self._known = restored(self._store.folder, shared, records, checked)
+        self._gone = {record[1] for record in records} - self._known.keys()
+        listed = _stamp(str(self._store.folder))
+        if listed and self._noted.get("listed") == _listing(listed, len(self._known)):
+            self._listed = listed
+            self._places = {run_id: entry.place for run_id, entry in self._known.items()}
         self._rows = [entry.row for entry in reversed(self._known.values())]
         self._watched = {
             run_id for run_id, entry in self._known.items() if not entry.over or entry.is_changing
@@ -259,11 +283,25 @@ class RunIndex:
             self._unsaved, self._gone = set(self._known), set()
         # Of a run that is being written there would be something else to save in a moment.
         ready = [run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]]
-        if (ready or self._gone) and self._file.write(
-            [packed(self._known[run_id]) for run_id in ready], self._gone
+        notes = self._notes(len(ready) == len(self._unsaved))
+        news = self._known and any(text and text != self._noted.get(name) for name, text in notes.items())
+        if (ready or self._gone or news) and self._file.write(
+            [packed(self._known[run_id]) for run_id in ready], self._gone, notes
         ):
             self._unsaved.difference_update(ready)
             self._gone = set()
+            self._noted = notes
+
+    def _notes(self, all_saved: bool) -> dict[str, str]:
+        """What the file may say of itself: by which rules its recipes were checked, and which state of the folder of
+        runs it has whole, so that the next process needn't list that folder."""
+        whole = all_saved and self._listed is not None and len(self._known) == len(self._places)
+        return {"rules": rules(), "listed": _listing(self._listed, len(self._known)) if whole else ""}
+
+
+def _listing(folder: Stamp, runs: int) -> str:
+    """The folder of runs as it was when there were so many in it."""
+    return json.dumps([folder, runs])
 
 
 def _created(named: tuple[str, Entry]) -> float:

@@ -15,6 +15,7 @@ RETRY_SECONDS = 60.0
 _COLUMNS = "recipe, id, seed, attempt, created, state, over, place, stamps, figures, labels"
 
 _TABLES = (
+    "notes (name TEXT PRIMARY KEY, text TEXT)",
     "recipes (name TEXT PRIMARY KEY, text TEXT)",
     "runs (recipe TEXT, id TEXT PRIMARY KEY, seed INTEGER, attempt INTEGER, created REAL, state TEXT, "
     "over INTEGER, place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
@@ -42,39 +43,42 @@ class IndexFile:
         """Whether it could not be used a moment ago."""
         return time.monotonic() < self._blocked_until
 
-    def read(self) -> tuple[dict[str, str], list[Record]]:
-        """Shared texts by name, and every record; nothing where anything is wrong with the file."""
+    def read(self) -> tuple[dict[str, str], dict[str, str], list[Record]]:
+        """The notes by name, shared texts by name, and every record; nothing where anything is wrong with the file."""
         if not self.path.exists():
-            return {}, []
+            return {}, {}, []
         try:
             with contextlib.closing(self._connect()) as connection:
+                connection.execute("BEGIN")  # so that all of these read the same
+                notes = dict(connection.execute("SELECT name, text FROM notes"))
                 shared = dict(connection.execute("SELECT name, text FROM recipes"))
-                connection.execute("BEGIN")  # so that both of these read the same
                 records = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY rowid").fetchall()
                 sums = connection.execute("SELECT checksum FROM runs ORDER BY rowid").fetchall()
             whole = all(name_of(text) == name for name, text in shared.items())
             whole = whole and shared.keys() >= {record[0] for record in records}
             if whole and [(_checksum(record),) for record in records] == sums:
-                return shared, records
+                return notes, shared, records
             self.remove()
         except (sqlite3.Error, UnicodeError, TypeError, AttributeError) as error:  # also NULL for a text
             self._after(error)
-        return {}, []
+        return {}, {}, []
 
-    def write(self, new: list[tuple[str, Record]], gone: Iterable[str]) -> bool:
-        """Put and drop records; False if that was not possible: then try again when it is not `blocked`.
+    def write(self, new: list[tuple[str, Record]], gone: Iterable[str], notes: dict[str, str]) -> bool:
+        """Drop and put records; False if that was not possible: then try again when it is not `blocked`.
 
         Args:
             new: each with the text that it shares.
+            notes: what is true of the whole once this is written.
         """
         places = ", ".join("?" * 12)
         try:
             with contextlib.closing(self._connect()) as connection, connection:
+                connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
                 named = {record[0]: text for text, record in new}
                 connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named.items())
                 summed = [(*record, _checksum(record)) for _, record in new]
                 connection.executemany(f"INSERT OR REPLACE INTO runs VALUES ({places})", summed)
-                connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
+                connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes.items())
         except sqlite3.Error as error:
             self._after(error)
             return False

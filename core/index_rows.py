@@ -179,15 +179,17 @@ def unpacked(figures: str) -> list[Any]:
     return json.loads(figures)
 
 
-def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> dict[str, Entry]:
+def restored(runs: Path, shared: dict[str, str], records: list[Record], checked: bool) -> dict[str, Entry]:
     """The entries of a file by id, the run that was made first at the front.
 
     Recipes that this version of Tenfold refuses are left out: the runs themselves tell what to make of them.
 
     Args:
         shared: texts by name.
+        checked: whether these recipes have passed the very checks (`rules`) that they would pass now: for ten
+            thousand of them that takes longer than all else.
     """
-    common = {name: _common(text) for name, text in shared.items()}
+    common = {name: _common(text, checked) for name, text in shared.items()}
     found, new, kept = {}, Row.__new__, _KeptRun
     for name, run_id, seed, attempt, created, state, over, place, stamps, figures, labels in sorted(
         records, key=_created
@@ -209,9 +211,9 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> dict[
 _created = itemgetter(4)
 
 
-def _common(text: str) -> tuple[Recipe | None, str, str]:
-    rules, values, digest, fingerprint = json.loads(text)
-    if rules == _rules():  # it has passed the very checks that it would pass now
+def _common(text: str, checked: bool) -> tuple[Recipe | None, str, str]:
+    values, digest, fingerprint = json.loads(text)
+    if checked:
         recipe = Recipe.__new__(Recipe)
         recipe.__dict__.update(values)
         return recipe, digest, fingerprint
@@ -223,7 +225,7 @@ def _common(text: str) -> tuple[Recipe | None, str, str]:
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _shared_text(recipe: Recipe, digest: str, fingerprint: str) -> str:
-    return json.dumps([_rules(), recipe.to_dict(), digest, fingerprint])
+    return json.dumps([recipe.to_dict(), digest, fingerprint])
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)
@@ -233,8 +235,7 @@ def name_of(text: str) -> str:
 
 
 @functools.cache
-def _rules() -> str:
-    """Another one whenever the code changes that says which recipes there may be: checking ten thousand of them
-    takes longer than all else."""
+def rules() -> str:
+    """Another one whenever the code changes that says which recipes there may be."""
     code = (Path(module.__file__).read_bytes() for module in (config, knobs, models, datasets))
     return hashlib.sha256(b"".join(code)).hexdigest()[:16]

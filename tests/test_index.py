@@ -9,6 +9,7 @@ import time
 import pytest
 
 from core import index, index_rows
+from core.errors import UserError
 from core.events import EpochEnd, Failed, Finished, Started, Step, to_line
 from core.executors import stop
 from core.index import INDEX_NAME, RunIndex
@@ -213,6 +214,76 @@ def test_look_is_counted_without_reading_the_events_again(store, finished_run, m
         finished_run.look("here")
         assert shared.rows()[0].looks == looks
         assert RunIndex(store).rows()[0].looks == looks
+
+
+@pytest.fixture
+def counted(monkeypatch) -> dict[str, int]:
+    """How often the folder of runs is listed, and a recipe checked."""
+    found = {"_places": 0, "recipe_of": 0}
+
+    def count(module, name):
+        original = getattr(module, name)
+
+        def counting(*arguments):
+            found[name] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(index, "_places")
+    count(index_rows, "recipe_of")
+    return found
+
+
+@pytest.fixture
+def quiet(every_kind, monkeypatch, counted) -> RunStore:
+    """A store whose folder has been believed and written down as it is."""
+    monkeypatch.setattr(index, "LISTING_SETTLES_SECONDS", -1.0)
+    (every_kind.folder / ("e" * 32)).rmdir()  # unreadable: then the folder is listed by each process
+    first = RunIndex(every_kind)
+    for _ in range(3):  # the file itself is new in the folder
+        first.rows()
+    counted.update(dict.fromkeys(counted, 0))
+    return every_kind
+
+
+def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 0
+    shutil.rmtree(quiet.runs()[0].folder)
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 1
+
+
+def test_record_that_is_gone_from_the_file_is_missed(quiet, counted):
+    with sqlite3.connect(quiet.folder / INDEX_NAME) as connection:
+        connection.execute("DELETE FROM runs WHERE rowid = (SELECT MIN(rowid) FROM runs)")
+    connection.close()
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 1
+
+
+def test_recipes_are_checked_once_by_new_rules(quiet, counted, monkeypatch):
+    RunIndex(quiet).rows()
+    assert counted["recipe_of"] == 0
+    monkeypatch.setattr(index, "rules", lambda: "others")
+    for _ in range(3):
+        assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["recipe_of"] == len({run.spec.digest for run in quiet.runs()})
+
+
+def test_recipe_that_new_rules_refuse_is_not_believed_later(quiet, counted, monkeypatch):
+    monkeypatch.setattr(index, "rules", lambda: "others")
+    monkeypatch.setattr(index_rows, "recipe_of", refusing)
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet)), "the runs themselves tell"
+    with sqlite3.connect(quiet.folder / INDEX_NAME) as connection:
+        (records,) = connection.execute("SELECT COUNT(*) FROM runs").fetchone()
+    connection.close()
+    assert records == len(quiet.runs())
+
+
+def refusing(text):
+    raise UserError("This recipe is none any more.")
 
 
 def _flip_a_bit(path):
