@@ -46,7 +46,7 @@ from core.store import FORMAT, RUN_ID, RunStore
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 5
+VERSION = 1000 * FORMAT + 6
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000

@@ -17,8 +17,8 @@ _COLUMNS = "recipe, id, seed, attempt, created, state, over, place, stamps, figu
 _TABLES = (
     "notes (name TEXT PRIMARY KEY, text TEXT)",
     "recipes (name TEXT PRIMARY KEY, text TEXT)",
-    "runs (recipe TEXT, id TEXT PRIMARY KEY, seed INTEGER, attempt INTEGER, created REAL, state TEXT, "
-    "over INTEGER, place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
+    "runs (recipe TEXT, id TEXT PRIMARY KEY, seed TEXT, attempt TEXT, created TEXT, state TEXT, over TEXT, "
+    "place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
 )
 
 # Of SQLite, by number as `sqlite3` names them: no such table, malformed, wrong type, no database.
@@ -122,4 +122,4 @@ class IndexFile:
 
 
 def _checksum(record: Record) -> int:
-    return zlib.crc32(repr(record).encode())
+    return zlib.crc32("\0".join(record).encode())

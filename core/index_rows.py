@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,9 @@ CHANGING = (0, 0, 0)
 
 _CHANGING_TEXT = json.dumps(CHANGING)
 
-Record = tuple[str, str, int, int, float, str, int, str, str, str, str]
-"""A run in the file: the name of its shared text, id, seed, attempt, created, state, over, and as texts the inode of
-its folder, stamps, figures, labels."""
+Record = tuple[str, ...]
+"""A run in the file: the name of its shared text, id, seed, attempt, created, state, over, the inode of its folder,
+stamps, figures, labels; all as texts, which are quickly summed."""
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,11 @@ def packed(entry: Entry) -> tuple[str, Record]:
     return text, (
         name_of(text),
         row.run.id,
-        spec.seed,
-        spec.attempt,
-        spec.created,
+        str(spec.seed),
+        str(spec.attempt),
+        repr(spec.created),
         str(row.state),
-        int(entry.over),
+        "over" if entry.over else "",
         str(entry.place),
         entry.seen,
         json.dumps([getattr(row, name) for name in FIGURES]),
@@ -199,16 +198,19 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record], checked:
             continue
         row = new(Row)  # past __init__, which sets each field for itself, and wants them all
         row.__dict__.update(
-            run=kept(runs, run_id, RunSpec(recipe, seed, digest, fingerprint, attempt, created)),
+            run=kept(
+                runs, run_id, RunSpec(recipe, int(seed), digest, fingerprint, int(attempt), float(created))
+            ),
             state=_STATES[state],
             labels=labels_of(json.loads(labels)) if labels else _NO_LABELS,
             packed=figures,
         )
-        found[run_id] = Entry(int(place), stamps, over == 1, row)
+        found[run_id] = Entry(int(place), stamps, over == "over", row)
     return found
 
 
-_created = itemgetter(4)
+def _created(record: Record) -> float:
+    return float(record[4])
 
 
 def _common(text: str, checked: bool) -> tuple[Recipe | None, str, str]:
