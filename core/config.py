@@ -35,12 +35,12 @@ def _has(name: str) -> Callable[[Any], bool]:
     return lambda recipe: name in MODELS[recipe.model].fields
 
 
+AUGMENTING = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
+"""Fields by which chance changes the training images."""
+
+
 def _augments(recipe: Any) -> bool:
-    """Whether chance changes the training images."""
-    return any(
-        getattr(recipe, name)
-        for name in ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
-    )
+    return any(getattr(recipe, name) for name in AUGMENTING)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core.config import Recipe
+from core.config import AUGMENTING, Recipe
 from core.index import Row, RunIndex
 from core.layers import totals
 from core.locks import is_held
@@ -49,8 +49,8 @@ _SPEED_FIELDS = (
     "compile",
     "deterministic",
 )
-_AUGMENTATION_FIELDS = ("flip", "rotation", "shift", "brightness", "contrast", "saturation", "hue", "cutout")
-
+_speed_values = attrgetter(*_SPEED_FIELDS)
+_augmentations = attrgetter(*AUGMENTING)
 
 Work = tuple[Any, ...]
 """All fields of a recipe on which its speed depends."""
@@ -122,9 +122,6 @@ def learned_speeds(rows: list[Row], device: str | None) -> dict[Work, float]:
 
 def _work(recipe: Recipe) -> Work:
     return (*_speed_values(recipe), any(_augmentations(recipe)))
-
-
-_speed_values, _augmentations = attrgetter(*_SPEED_FIELDS), attrgetter(*_AUGMENTATION_FIELDS)
 
 
 def _probed_speed(store: RunStore, recipe: Recipe, classes: int) -> float | None:

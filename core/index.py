@@ -8,7 +8,8 @@ or of another version, is made anew; where it can't be written, the memory does 
 Whoever asks again and again (pages) can't look at four files of each of a hundred thousand runs each time. With
 a `turn`, each call looks at
 
-- the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before;
+- the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before; the
+  first call, too, where the file claims to have all runs of the folder as it is now;
 - every run that is not over or has just changed, and every one that Tenfold has noted as changed (`core.changes`);
 - so many others as the turn says, the next ones in a ring.
 
@@ -20,6 +21,7 @@ import itertools
 import json
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +39,6 @@ from core.index_rows import (
     packed,
     read_row,
     restored,
-    rules,
     settled,
 )
 from core.labels import read_labels
@@ -46,7 +47,7 @@ from core.store import FORMAT, RUN_ID, RunStore
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 6
+VERSION = 1000 * FORMAT + 7
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
@@ -92,7 +93,8 @@ class RunIndex:
         self._gone: set[str] = set()
         self._listed: Stamp = None  # the folder of runs when it was listed
         self._places: dict[str, int] = {}  # inodes of the runs' folders by their names
-        self._noted: dict[str, str] = {}  # what the file says of all its records together
+        self._unwritten: set[str] = set()  # of which the file has no record, not even an older one
+        self._claimed: Stamp = None  # the state of the folder of which the file claims to have all runs
         self._ring: Iterator[str] = iter(())
 
     @property
@@ -153,13 +155,12 @@ class RunIndex:
         return packed(Entry(known.place, seen, over, row)) == packed(known)
 
     def _load(self) -> None:
-        self._noted, shared, records = self._file.read()
-        checked = self._noted.get("rules") == rules()
-        self._known = restored(self._store.folder, shared, records, checked)
+        claim, shared, records = self._file.read()
+        self._known, self._unsaved = restored(self._store.folder, shared, records)
         self._gone = {record[1] for record in records} - self._known.keys()
-        listed = _stamp(str(self._store.folder))
-        if listed and self._noted.get("listed") == _listing(listed, len(self._known)):
-            self._listed = listed
+        now = _stamp(str(self._store.folder))
+        if now and claim == _claim(now, self._known):
+            self._listed = self._claimed = now
             self._places = {run_id: entry.place for run_id, entry in self._known.items()}
         self._rows = [entry.row for entry in reversed(self._known.values())]
         self._watched = {
@@ -182,6 +183,7 @@ class RunIndex:
         self._gone |= gone
         self._outdated |= bool(gone)
         self._unsaved -= gone
+        self._unwritten -= gone
         self._watched &= self._places.keys()
         self._unreadable &= self._places.keys()
         known = self._known
@@ -218,7 +220,7 @@ class RunIndex:
     def _look(self, run_id: str, latest: int) -> None:
         known, place = self._known.get(run_id), self._places.get(run_id)
         stamps = _stamps(self._store.folder, run_id)
-        entry = self._entry(run_id, place, stamps, known)
+        entry = None if place is None else self._entry(run_id, place, stamps, known)
         if entry is None:
             self._leave_out(run_id)
             return
@@ -226,6 +228,8 @@ class RunIndex:
             entry.seen = as_text(settled(stamps, latest))
             if known is None or (known.seen, known.place) != (entry.seen, place):
                 self._unsaved.add(run_id)
+            if known is None:
+                self._unwritten.add(run_id)
             self._put(run_id, entry)
         if entry.over and not entry.is_changing:
             self._watched.discard(run_id)
@@ -248,14 +252,16 @@ class RunIndex:
         if self._known.pop(run_id, None):
             self._gone.add(run_id)
             self._outdated = True
+            self._listed = None  # perhaps the file was wrong about the folder
         self._unsaved.discard(run_id)
+        self._unwritten.discard(run_id)
         if run_id in self._places:
             self._watched.add(run_id)
             self._unreadable.add(run_id)
         else:
             self._watched.discard(run_id)
 
-    def _entry(self, run_id: str, place: int | None, stamps: Stamps, known: Entry | None) -> Entry | None:
+    def _entry(self, run_id: str, place: int, stamps: Stamps, known: Entry | None) -> Entry | None:
         """What is known, as far as it still holds; None for a run that can't be read.
 
         The stamps are older than what is read: a change in between shows next time.
@@ -280,28 +286,23 @@ class RunIndex:
         if self._file.blocked:
             return
         if not self._file.path.exists():
-            self._unsaved, self._gone = set(self._known), set()
+            self._unsaved, self._unwritten, self._gone = set(self._known), set(self._known), set()
         # Of a run that is being written there would be something else to save in a moment.
-        ready = [run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]]
-        notes = self._notes(len(ready) == len(self._unsaved))
-        news = self._known and any(text and text != self._noted.get(name) for name, text in notes.items())
-        if (ready or self._gone or news) and self._file.write(
-            [packed(self._known[run_id]) for run_id in ready], self._gone, notes
-        ):
-            self._unsaved.difference_update(ready)
+        ready = {run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]}
+        whole = self._listed and len(self._known) == len(self._places) and self._unwritten <= ready
+        if not ready and not self._gone and (not whole or self._listed == self._claimed):
+            return
+        claim = _claim(self._listed, self._known) if whole else ""
+        if self._file.write([packed(self._known[run_id]) for run_id in ready], self._gone, claim):
+            self._unsaved -= ready
+            self._unwritten -= ready
             self._gone = set()
-            self._noted = notes
-
-    def _notes(self, all_saved: bool) -> dict[str, str]:
-        """What the file may say of itself: by which rules its recipes were checked, and which state of the folder of
-        runs it has whole, so that the next process needn't list that folder."""
-        whole = all_saved and self._listed is not None and len(self._known) == len(self._places)
-        return {"rules": rules(), "listed": _listing(self._listed, len(self._known)) if whole else ""}
+            self._claimed = self._listed if whole else None
 
 
-def _listing(folder: Stamp, runs: int) -> str:
-    """The folder of runs as it was when there were so many in it."""
-    return json.dumps([folder, runs])
+def _claim(folder: Stamp, run_ids: Iterable[str]) -> str:
+    """Whoever finds the folder of runs as it was then, and just these runs in the file, needn't list the folder."""
+    return json.dumps([folder, zlib.crc32("".join(sorted(run_ids)).encode())])
 
 
 def _created(named: tuple[str, Entry]) -> float:

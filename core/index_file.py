@@ -15,7 +15,7 @@ RETRY_SECONDS = 60.0
 _COLUMNS = "recipe, id, seed, attempt, created, state, over, place, stamps, figures, labels"
 
 _TABLES = (
-    "notes (name TEXT PRIMARY KEY, text TEXT)",
+    "claims (number INTEGER PRIMARY KEY, text TEXT)",
     "recipes (name TEXT PRIMARY KEY, text TEXT)",
     "runs (recipe TEXT, id TEXT PRIMARY KEY, seed TEXT, attempt TEXT, created TEXT, state TEXT, over TEXT, "
     "place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
@@ -37,38 +37,42 @@ class IndexFile:
         self._version = version
         self.remade = False  # what was there was damaged, or of another version
         self._blocked_until = 0.0
+        self._has_unused = False  # texts that no record shares any more
 
     @property
     def blocked(self) -> bool:
         """Whether it could not be used a moment ago."""
         return time.monotonic() < self._blocked_until
 
-    def read(self) -> tuple[dict[str, str], dict[str, str], list[Record]]:
-        """The notes by name, shared texts by name, and every record; nothing where anything is wrong with the file."""
+    def read(self) -> tuple[str, dict[str, str], list[Record]]:
+        """The last writer's claim, shared texts by name, and every record; nothing where anything is wrong with the
+        file."""
         if not self.path.exists():
-            return {}, {}, []
+            return "", {}, []
         try:
             with contextlib.closing(self._connect()) as connection:
                 connection.execute("BEGIN")  # so that all of these read the same
-                notes = dict(connection.execute("SELECT name, text FROM notes"))
+                claims = connection.execute("SELECT text FROM claims").fetchall()
                 shared = dict(connection.execute("SELECT name, text FROM recipes"))
                 records = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY rowid").fetchall()
                 sums = connection.execute("SELECT checksum FROM runs ORDER BY rowid").fetchall()
             whole = all(name_of(text) == name for name, text in shared.items())
-            whole = whole and shared.keys() >= {record[0] for record in records}
+            used = {record[0] for record in records}
+            self._has_unused = not used >= shared.keys()
+            whole = whole and shared.keys() >= used
             if whole and [(_checksum(record),) for record in records] == sums:
-                return notes, shared, records
+                return claims[0][0] if claims else "", shared, records
             self.remove()
         except (sqlite3.Error, UnicodeError, TypeError, AttributeError) as error:  # also NULL for a text
             self._after(error)
-        return {}, {}, []
+        return "", {}, []
 
-    def write(self, new: list[tuple[str, Record]], gone: Iterable[str], notes: dict[str, str]) -> bool:
+    def write(self, new: list[tuple[str, Record]], gone: Iterable[str], claim: str) -> bool:
         """Drop and put records; False if that was not possible: then try again when it is not `blocked`.
 
         Args:
             new: each with the text that it shares.
-            notes: what is true of the whole once this is written.
+            claim: what the writer knows of the records as a whole, for the next reader to check.
         """
         places = ", ".join("?" * 12)
         try:
@@ -78,7 +82,10 @@ class IndexFile:
                 connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named.items())
                 summed = [(*record, _checksum(record)) for _, record in new]
                 connection.executemany(f"INSERT OR REPLACE INTO runs VALUES ({places})", summed)
-                connection.executemany("INSERT OR REPLACE INTO notes VALUES (?, ?)", notes.items())
+                connection.execute("INSERT OR REPLACE INTO claims VALUES (1, ?)", (claim,))
+                if self._has_unused:
+                    connection.execute("DELETE FROM recipes WHERE name NOT IN (SELECT recipe FROM runs)")
+                    self._has_unused = False
         except sqlite3.Error as error:
             self._after(error)
             return False

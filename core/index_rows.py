@@ -69,6 +69,13 @@ class Row:
         raise AttributeError(name)
 
 
+_RULES_CODE = (config, knobs, models, datasets)
+
+RULES = hashlib.sha256(b"".join(Path(module.__file__).read_bytes() for module in _RULES_CODE)).hexdigest()[
+    :16
+]
+"""Another one whenever the code changes that says which recipes there may be."""
+
 FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "state", "labels")]
 
 _STATES = {str(state): state for state in RunState}
@@ -178,22 +185,22 @@ def unpacked(figures: str) -> list[Any]:
     return json.loads(figures)
 
 
-def restored(runs: Path, shared: dict[str, str], records: list[Record], checked: bool) -> dict[str, Entry]:
-    """The entries of a file by id, the run that was made first at the front.
+def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple[dict[str, Entry], set[str]]:
+    """The entries of a file by id, the run that was made first at the front; and the ids of those to be written anew.
 
-    Recipes that this version of Tenfold refuses are left out: the runs themselves tell what to make of them.
+    Recipes that this version of Tenfold refuses are left out: the runs themselves tell what to make of them. Those
+    that another version checked are checked now, which takes longer than all else: written anew, only once.
 
     Args:
         shared: texts by name.
-        checked: whether these recipes have passed the very checks (`rules`) that they would pass now: for ten
-            thousand of them that takes longer than all else.
     """
-    common = {name: _common(text, checked) for name, text in shared.items()}
+    common = {name: _common(shared[name]) for name in {record[0] for record in records}}
+    outdated = {name for name, (_, _, _, by_these_rules) in common.items() if not by_these_rules}
     found, new, kept = {}, Row.__new__, _KeptRun
     for name, run_id, seed, attempt, created, state, over, place, stamps, figures, labels in sorted(
         records, key=_created
     ):
-        recipe, digest, fingerprint = common[name]
+        recipe, digest, fingerprint, _ = common[name]
         if recipe is None:
             continue
         row = new(Row)  # past __init__, which sets each field for itself, and wants them all
@@ -206,38 +213,32 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record], checked:
             packed=figures,
         )
         found[run_id] = Entry(int(place), stamps, over == "over", row)
-    return found
+    return found, {record[1] for record in records if record[0] in outdated} & found.keys()
 
 
 def _created(record: Record) -> float:
     return float(record[4])
 
 
-def _common(text: str, checked: bool) -> tuple[Recipe | None, str, str]:
-    values, digest, fingerprint = json.loads(text)
-    if checked:
+def _common(text: str) -> tuple[Recipe | None, str, str, bool]:
+    """Recipe, digest and fingerprint of a shared text, and whether it was written by these very rules."""
+    rules, values, digest, fingerprint = json.loads(text)
+    if rules == RULES:  # it has passed the very checks that it would pass now
         recipe = Recipe.__new__(Recipe)
         recipe.__dict__.update(values)
-        return recipe, digest, fingerprint
+        return recipe, digest, fingerprint, True
     try:
-        return recipe_of(json.dumps(values)), digest, fingerprint
+        return recipe_of(json.dumps(values)), digest, fingerprint, False
     except (UserError, ValueError, TypeError, KeyError):
-        return None, digest, fingerprint
+        return None, digest, fingerprint, False
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _shared_text(recipe: Recipe, digest: str, fingerprint: str) -> str:
-    return json.dumps([recipe.to_dict(), digest, fingerprint])
+    return json.dumps([RULES, recipe.to_dict(), digest, fingerprint])
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def name_of(text: str) -> str:
     """What names a shared text, and proves that it is whole."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-@functools.cache
-def rules() -> str:
-    """Another one whenever the code changes that says which recipes there may be."""
-    code = (Path(module.__file__).read_bytes() for module in (config, knobs, models, datasets))
-    return hashlib.sha256(b"".join(code)).hexdigest()[:16]

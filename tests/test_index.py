@@ -8,13 +8,15 @@ import time
 
 import pytest
 
-from core import index, index_rows
+from core import index, index_file, index_rows
+from core import store as store_module
+from core.config import Recipe
 from core.errors import UserError
 from core.events import EpochEnd, Failed, Finished, Started, Step, to_line
 from core.executors import stop
 from core.index import INDEX_NAME, RunIndex
 from core.locks import FileLock
-from core.store import RunState, RunStore
+from core.store import RunState, RunStore, recipe_of
 from tests.many_runs import make_runs
 
 STARTED = Started(1.0, 0, 4, 125, 4000, 1000, ["a"], [0.5] * 3, [0.2] * 3, {"device_name": "x"})
@@ -239,12 +241,23 @@ def counted(monkeypatch) -> dict[str, int]:
 def quiet(every_kind, monkeypatch, counted) -> RunStore:
     """A store whose folder has been believed and written down as it is."""
     monkeypatch.setattr(index, "LISTING_SETTLES_SECONDS", -1.0)
-    (every_kind.folder / ("e" * 32)).rmdir()  # unreadable: then the folder is listed by each process
+    (every_kind.folder / ("e" * 32)).rmdir()  # unreadable: then each process lists the folder
     first = RunIndex(every_kind)
     for _ in range(3):  # the file itself is new in the folder
         first.rows()
     counted.update(dict.fromkeys(counted, 0))
     return every_kind
+
+
+def change_file(store: RunStore, statement: str) -> None:
+    """By hand, so that the folder of runs stays as it is."""
+    before = index._stamp(str(store.folder))
+    connection = sqlite3.connect(store.folder / INDEX_NAME)
+    connection.execute("PRAGMA journal_mode = PERSIST")
+    with connection:
+        connection.execute(statement)
+    connection.close()
+    assert index._stamp(str(store.folder)) == before
 
 
 def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
@@ -255,35 +268,82 @@ def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
     assert counted["_places"] == 1
 
 
-def test_record_that_is_gone_from_the_file_is_missed(quiet, counted):
-    with sqlite3.connect(quiet.folder / INDEX_NAME) as connection:
-        connection.execute("DELETE FROM runs WHERE rowid = (SELECT MIN(rowid) FROM runs)")
-    connection.close()
+def test_training_run_keeps_no_process_from_trusting_the_folder(quiet, counted, monkeypatch):
+    monkeypatch.setattr(index, "SETTLING_SECONDS", 60.0)  # what is written now counts as being written still
+    run = next(run for run in quiet.runs() if run.state() is RunState.QUEUED)
+    for number in (2, 3):
+        write(run, STARTED, *(epoch(1 + place, 0.5) for place in range(number)))
+        assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 0
+
+
+def test_records_that_are_gone_from_the_file_or_too_many_are_noticed(quiet, counted):
+    change_file(quiet, "DELETE FROM runs WHERE rowid = (SELECT MIN(rowid) FROM runs)")
     assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
     assert counted["_places"] == 1
 
 
-def test_recipes_are_checked_once_by_new_rules(quiet, counted, monkeypatch):
+def test_as_many_records_but_other_ones_are_noticed(quiet, counted, monkeypatch):
+    monkeypatch.setattr(index_file, "_checksum", lambda record: 7)
+    (quiet.folder / INDEX_NAME).unlink()
     RunIndex(quiet).rows()
-    assert counted["recipe_of"] == 0
-    monkeypatch.setattr(index, "rules", lambda: "others")
+    RunIndex(quiet).rows()
+    counted["_places"] = 0
+    change_file(quiet, f"UPDATE runs SET id = '{'f' * 32}' WHERE rowid = (SELECT MIN(rowid) FROM runs)")
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 1
+
+
+def test_recipes_are_checked_once_by_new_rules_and_then_whole(quiet, counted, monkeypatch):
+    """As after an update that adds a field: texts of before lack it."""
+    monkeypatch.setattr(index_rows, "RULES", "of before")
+    monkeypatch.setattr(Recipe, "to_dict", _without_hue(Recipe.to_dict))
+    index_rows._shared_text.cache_clear()
+    (quiet.folder / INDEX_NAME).unlink()
+    RunIndex(quiet).rows()
+    monkeypatch.undo()
+    index_rows._shared_text.cache_clear()
+    checked = []
+    monkeypatch.setattr(index_rows, "recipe_of", lambda text: checked.append(text) or recipe_of(text))
     for _ in range(3):
-        assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
-    assert counted["recipe_of"] == len({run.spec.digest for run in quiet.runs()})
+        recipes = [row.run.spec.recipe for row in RunIndex(quiet).rows()]
+        assert all(vars(recipe) == vars(Recipe.from_dict(recipe.to_dict())) for recipe in recipes)
+        assert len(checked) == len(set(recipes))
 
 
-def test_recipe_that_new_rules_refuse_is_not_believed_later(quiet, counted, monkeypatch):
-    monkeypatch.setattr(index, "rules", lambda: "others")
-    monkeypatch.setattr(index_rows, "recipe_of", refusing)
-    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet)), "the runs themselves tell"
-    with sqlite3.connect(quiet.folder / INDEX_NAME) as connection:
-        (records,) = connection.execute("SELECT COUNT(*) FROM runs").fetchone()
-    connection.close()
-    assert records == len(quiet.runs())
+def _without_hue(to_dict):
+    return lambda recipe: {name: value for name, value in to_dict(recipe).items() if name != "hue"}
+
+
+def test_recipe_that_new_rules_refuse_is_left_out_for_good(quiet, monkeypatch):
+    monkeypatch.setattr(index_rows, "RULES", "others")
+    for module in (index_rows, store_module):
+        monkeypatch.setattr(module, "recipe_of", refusing)
+    for _ in range(2):
+        assert RunIndex(quiet).rows() == []
+    assert sqlite3.connect(quiet.folder / INDEX_NAME).execute("SELECT COUNT(*) FROM runs").fetchone() == (0,)
 
 
 def refusing(text):
     raise UserError("This recipe is none any more.")
+
+
+def test_run_that_comes_back_at_the_very_moment_is_looked_at_next_time(quiet, monkeypatch):
+    shared = RunIndex(quiet)
+    shared.rows()
+    run_id = quiet.runs()[0].id
+    (quiet.folder / run_id).rename(quiet.folder / "away")
+    listed = shared._list
+
+    def list_and_restore():
+        found = listed()
+        (quiet.folder / "away").rename(quiet.folder / run_id)
+        return found
+
+    shared._list = list_and_restore
+    shared._watched.add(run_id)
+    shared.rows()
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
 
 
 def _flip_a_bit(path):

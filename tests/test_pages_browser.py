@@ -106,8 +106,8 @@ def test_search_is_started_and_stopped(visit, home):
     (search,) = searches(RunStore(home / "runs"))
     wait_until(lambda: not search.stopping, 60)
     assert search.stopped
-    assert not any(run.state().active for run in RunStore(home / "runs").runs())
-    go_on.wait_for()
+    trials = [run for trial in search.trials() if (run := search.store.get(trial.run_id))]
+    assert trials and not any(run.state().active for run in trials)
     shot(page, "path-search")
 
 
