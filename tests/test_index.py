@@ -271,7 +271,9 @@ def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
 def test_training_run_keeps_no_process_from_trusting_the_folder(quiet, counted, monkeypatch):
     monkeypatch.setattr(index, "SETTLING_SECONDS", 60.0)  # what is written now counts as being written still
     run = next(run for run in quiet.runs() if run.state() is RunState.QUEUED)
+    finished = next(run for run in quiet.runs() if run.state() is RunState.FINISHED)
     for number in (2, 3):
+        finished.look("here")  # is written down, with a claim
         write(run, STARTED, *(epoch(1 + place, 0.5) for place in range(number)))
         assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
     assert counted["_places"] == 0
@@ -329,7 +331,7 @@ def refusing(text):
 
 
 def test_run_that_comes_back_at_the_very_moment_is_looked_at_next_time(quiet, monkeypatch):
-    shared = RunIndex(quiet)
+    shared = RunIndex(quiet, 1)
     shared.rows()
     run_id = quiet.runs()[0].id
     (quiet.folder / run_id).rename(quiet.folder / "away")
@@ -341,7 +343,7 @@ def test_run_that_comes_back_at_the_very_moment_is_looked_at_next_time(quiet, mo
         return found
 
     shared._list = list_and_restore
-    shared._watched.add(run_id)
+    shared._ring = iter([run_id])  # its turn
     shared.rows()
     assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
 
