@@ -203,19 +203,21 @@ def test_look_is_counted_without_reading_the_events_again(store, finished_run, m
     monkeypatch.setattr(index_rows, "read_history", None)
     if settling > 0:  # the looks are young, the rest is not
         monkeypatch.setattr(index, "SETTLING_SECONDS", 0.0)
-        real = index._stamp
-
-        def young(path):
-            found = real(path)
-            if found and path.endswith("looks.jsonl"):
-                return found[0], time.time_ns() + 1_000_000_000, found[2]
-            return found
-
-        monkeypatch.setattr(index, "_stamp", young)
+        monkeypatch.setattr(index, "_stamp", _young(index._stamp, "looks.jsonl"))
     for looks in (1, 2, 3):
         finished_run.look("here")
         assert shared.rows()[0].looks == looks
         assert RunIndex(store).rows()[0].looks == looks
+
+
+def _young(stamp, end):
+    """Stamps as they are, but for files with names that end so: those are being written now."""
+
+    def young(path):
+        found = stamp(path)
+        return (found[0], time.time_ns() + 10**9, found[2]) if found and path.endswith(end) else found
+
+    return young
 
 
 @pytest.fixture
@@ -269,8 +271,8 @@ def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
 
 
 def test_training_run_keeps_no_process_from_trusting_the_folder(quiet, counted, monkeypatch):
-    monkeypatch.setattr(index, "SETTLING_SECONDS", 60.0)  # what is written now counts as being written still
     run = next(run for run in quiet.runs() if run.state() is RunState.QUEUED)
+    monkeypatch.setattr(index, "_stamp", _young(index._stamp, f"{run.id}/events.jsonl"))
     finished = next(run for run in quiet.runs() if run.state() is RunState.FINISHED)
     for number in (2, 3):
         finished.look("here")  # is written down, with a claim
