@@ -159,7 +159,7 @@ class RunIndex:
         self._known, self._unsaved = restored(self._store.folder, shared, records)
         self._gone = {record[1] for record in records} - self._known.keys()
         now = _stamp(str(self._store.folder))
-        if now and claim == _claim(now, self._known):
+        if claim and now and claim == _claim(now, self._known):
             self._listed = self._claimed = now
             self._places = {run_id: entry.place for run_id, entry in self._known.items()}
         self._rows = [entry.row for entry in reversed(self._known.values())]
