@@ -24,14 +24,19 @@ def test_one_person_gets_the_pace_that_a_part_asks_for():
 def test_page_learns_of_a_slower_pace_at_once_and_of_a_faster_one_late(monkeypatch):
     watching = {"now": 1}
     monkeypatch.setattr(pace, "sessions", lambda: watching["now"])
-    limit = next(number for number in range(2, 1000) if pace.seconds(1.0, number) > pace.seconds(1.0, 1))
-    alone, crowded = pace.seconds(1.0, 1), pace.seconds(1.0, limit)
+    limit = next(number for number in range(20, 1000) if pace.seconds(1.0, number) > pace.seconds(1.0, 20))
+    fewer, crowded = pace.seconds(1.0, 20), pace.seconds(1.0, limit)
     watching["now"] = limit
-    assert pace.is_outdated(alone, 1.0) and not pace.is_outdated(crowded, 1.0)
+    assert pace.is_outdated(fewer, 1.0) and not pace.is_outdated(crowded, 1.0)
     watching["now"] = limit - 1  # one left, and may be back in a moment
     assert not pace.is_outdated(crowded, 1.0)
     watching["now"] = 1
     assert pace.is_outdated(crowded, 1.0)
+
+
+def test_second_tab_that_comes_and_goes_redraws_once(monkeypatch):
+    monkeypatch.setattr(pace, "sessions", lambda: 1)
+    assert not pace.is_outdated(pace.seconds(1.0, 2), 1.0)
 
 
 def test_page_that_moves_gets_the_clock_of_its_sessions(app, queued_run, monkeypatch):

@@ -43,7 +43,10 @@ def seconds(base: float, watching: float | None = None) -> float:
     Args:
         watching: number of sessions, as connected now unless given.
     """
-    needed = (sessions() if watching is None else watching) * TICK_CPU_SECONDS / SHARE
+    people = sessions() if watching is None else watching
+    if people <= 1:
+        return base
+    needed = people * TICK_CPU_SECONDS / SHARE
     return base * STEP ** max(0, math.ceil(math.log(needed / base, STEP)))
 
 
@@ -68,4 +71,4 @@ def ticking(part: Callable[..., None], base: float, moves: object = True) -> Cal
 def is_outdated(pause: float, base: float) -> bool:
     """Whether a page that ticks with this pause must be told another one."""
     now = sessions()
-    return seconds(base, now) > pause or seconds(base, RELUCTANCE * now) < pause
+    return seconds(base, now) > pause or seconds(base, max(RELUCTANCE * now, now + 1)) < pause
