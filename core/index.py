@@ -8,8 +8,8 @@ or of another version, is made anew; where it can't be written, the memory does 
 Whoever asks again and again (pages) can't look at four files of each of a hundred thousand runs each time. With
 a `turn`, each call looks at
 
-- the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before; the
-  first call, too, where the file claims to have all runs of the folder as it is now;
+- the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before. The
+  first call lists it as well, unless the file claims to have all runs of the folder as it is now;
 - every run that is not over or has just changed, and every one that Tenfold has noted as changed (`core.changes`);
 - so many others as the turn says, the next ones in a ring.
 

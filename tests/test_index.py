@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import statistics
 import time
+from collections import Counter
 
 import pytest
 
@@ -17,6 +18,7 @@ from core.executors import stop
 from core.index import INDEX_NAME, RunIndex
 from core.locks import FileLock
 from core.store import RunState, RunStore, recipe_of
+from tests.counting import count_calls
 from tests.many_runs import make_runs
 
 STARTED = Started(1.0, 0, 4, 125, 4000, 1000, ["a"], [0.5] * 3, [0.2] * 3, {"device_name": "x"})
@@ -221,22 +223,9 @@ def _young(stamp, end):
 
 
 @pytest.fixture
-def counted(monkeypatch) -> dict[str, int]:
+def counted(monkeypatch) -> Counter:
     """How often the folder of runs is listed, and a recipe checked."""
-    found = {"_places": 0, "recipe_of": 0}
-
-    def count(module, name):
-        original = getattr(module, name)
-
-        def counting(*arguments):
-            found[name] += 1
-            return original(*arguments)
-
-        monkeypatch.setattr(module, name, counting)
-
-    count(index, "_places")
-    count(index_rows, "recipe_of")
-    return found
+    return count_calls(monkeypatch, (index, "_places"), (index_rows, "recipe_of"))
 
 
 @pytest.fixture
@@ -247,7 +236,7 @@ def quiet(every_kind, monkeypatch, counted) -> RunStore:
     first = RunIndex(every_kind)
     for _ in range(3):  # the file itself is new in the folder
         first.rows()
-    counted.update(dict.fromkeys(counted, 0))
+    counted.clear()
     return every_kind
 
 

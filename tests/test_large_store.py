@@ -20,6 +20,7 @@ from core.store import RunState, RunStore
 from core.sweep import settle_plan, sweeps
 from core.sweep_list import SweepList
 from pages.parts import all_runs, runs_table, sweep_choice
+from tests.counting import count_calls
 from tests.many_runs import make_plans, make_runs
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
 
@@ -62,26 +63,13 @@ def small(store) -> RunStore:
 @pytest.fixture
 def counted(monkeypatch) -> Counter:
     """How often the things are done that would take seconds if they were done for every run."""
-    found = Counter()
-
-    def count(module, name):
-        original = getattr(module, name)
-
-        def counting(*arguments):
-            found[name] += 1
-            return original(*arguments)
-
-        monkeypatch.setattr(module, name, counting)
-
-    for module, names in (
-        (index, ("_stamp", "_places", "read_row")),
-        (index_rows, ("unpacked",)),
-        (sweep_list, ("put_together", "read_plan")),
-        (runs_table, ("_row",)),
-    ):
-        for name in names:
-            count(module, name)
-    return found
+    return count_calls(
+        monkeypatch,
+        *((index, name) for name in ("_stamp", "_places", "read_row")),
+        (index_rows, "unpacked"),
+        *((sweep_list, name) for name in ("put_together", "read_plan")),
+        (runs_table, "_row"),
+    )
 
 
 def of_ids(rows) -> dict:

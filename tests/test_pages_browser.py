@@ -98,16 +98,17 @@ def test_experiment_is_answered_after_a_guess(visit):
 def test_search_is_started_and_stopped(visit, home):
     page = visit("search")
     page.locator(".st-key-search-start button").click()
-    page.locator(
-        ".st-key-search-stop button"
-    ).first.click()  # by its key: Streamlit's own "Stop" comes and goes
+    store = RunStore(home / "runs")
+    wait_until(lambda: any(trial.run_id for one in searches(store) for trial in one.trials()), 60)
+    # By its key: Streamlit has a "Stop" of its own, which comes and goes.
+    page.locator(".st-key-search-stop button").first.click()
     go_on = page.locator(".st-key-search-go-on button").first
     go_on.wait_for()
-    (search,) = searches(RunStore(home / "runs"))
+    (search,) = searches(store)
     wait_until(lambda: not search.stopping, 60)
     assert search.stopped
-    trials = [run for trial in search.trials() if (run := search.store.get(trial.run_id))]
-    assert trials and not any(run.state().active for run in trials)
+    runs = [store.get(trial.run_id) for trial in search.trials() if trial.run_id]
+    assert runs and not any(run.state().active for run in runs)
     shot(page, "path-search")
 
 
