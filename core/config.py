@@ -545,11 +545,10 @@ def applying_fields(recipe: Recipe) -> list[str]:
 
 def differences(recipe: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """The fields in which two recipes differ, with the value of each; fields that do nothing in both left out."""
-    own, others = vars(recipe), vars(other)
     return {
-        name: (own[name], others[name])
+        name: (getattr(recipe, name), getattr(other, name))
         for name, knob in KNOBS.items()
-        if own[name] != others[name] and (knob.applies(recipe) or knob.applies(other))
+        if getattr(recipe, name) != getattr(other, name) and (knob.applies(recipe) or knob.applies(other))
     }
 
 

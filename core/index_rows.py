@@ -69,11 +69,9 @@ class Row:
         raise AttributeError(name)
 
 
-_RULES_CODE = (config, knobs, models, datasets)
+_CODE_OF_RULES = b"".join(Path(module.__file__).read_bytes() for module in (config, knobs, models, datasets))
 
-RULES = hashlib.sha256(b"".join(Path(module.__file__).read_bytes() for module in _RULES_CODE)).hexdigest()[
-    :16
-]
+RULES = hashlib.sha256(_CODE_OF_RULES).hexdigest()[:16]
 """Another one whenever the code changes that says which recipes there may be."""
 
 FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "state", "labels")]
