@@ -9,7 +9,7 @@ from torch.nn import functional
 from core.device import Compute
 
 BATCH_SIZE = 500
-"""Images at once; any size gives the same figures, this one is fast and fits small memories."""
+"""Images at once; any size gives the same figures up to rounding, this one is fast and fits small memories."""
 
 
 @torch.inference_mode()

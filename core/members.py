@@ -1,8 +1,8 @@
 """Trained networks asked together about images: what each says, what they say on average, how far they agree.
 
-An image is shown to a network exactly as its run's test images were, so that the same image gets the
-same logits, bit by bit, where machine and precision are the same; how many images are shown at once
-makes no difference. `core.classify` opens what can be asked.
+Images are shown to a network exactly as its run's test images were, so that the same ones get the same
+logits, bit by bit, where machine and precision are the same. One of them alone gets its logits up to
+rounding: some processors add up in another order when there are fewer. `core.classify` opens what can be asked.
 """
 
 import threading
