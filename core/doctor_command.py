@@ -14,6 +14,7 @@ from core.paths import data_dir, runs_dir
 from core.presets import PRESETS
 from core.repair import Finding
 from core.store import RunStore
+from core.sweep_list import SweepList
 from core.terminal import Outcome
 
 
@@ -83,13 +84,14 @@ def _store(store: RunStore) -> dict[str, Any]:
         "runs_folder": str(store.folder),
         "runs": {state: states.count(state) for state in sorted(set(states))},
         "damaged_runs": [str(path) for path in store.damaged()],
-        "index": RunIndex(store).examine(),
+        "index": {**RunIndex(store).examine(), "plans": SweepList(store).examine()},
     }
 
 
 def _text(result: dict[str, Any], treatment: Treatment, healthy: bool) -> str:
     index = result["index"]
-    shown = {**result, "index": f"{index['state']}; {index['file']} may be deleted, it is made from the runs"}
+    states = f"{index['state']}; that of the plans: {index['plans']}"
+    shown = {**result, "index": f"{states}; {index['file']} may be deleted, it is made from the runs"}
     del shown["findings"], shown["copies"]
     lines = [f"{name.replace('_', ' '):16} {value}" for name, value in shown.items()]
     lines += [f"mended: {f.where}: {f.fault}; {f.cure}" for f in treatment.mended]

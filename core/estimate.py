@@ -107,7 +107,7 @@ def learned_speeds(rows: list[Row], device: str | None) -> dict[Work, float]:
     works: dict[int, Work] = {}  # by the identity of recipes, which are shared: hashing one takes longer
     asked: dict[int, int] = defaultdict(int)
     for row in rows:
-        recipe = row.run.spec.recipe
+        recipe = row.recipe
         key = id(recipe)
         if asked[key] == MOST_ASKED or row.state is not RunState.FINISHED:
             continue

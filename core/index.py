@@ -238,11 +238,11 @@ class RunIndex:
 
     def _put(self, run_id: str, entry: Entry) -> None:
         """In its place, or at the end, where most belong; else the order is to be made anew."""
-        created, known = entry.row.run.spec.created, self._known.get(run_id)
+        created, known = entry.row.created, self._known.get(run_id)
         if known:
-            self._disordered |= known.row.run.spec.created != created
+            self._disordered |= known.row.created != created
         elif self._known:
-            self._disordered |= next(reversed(self._known.values())).row.run.spec.created > created
+            self._disordered |= next(reversed(self._known.values())).row.created > created
         self._unreadable.discard(run_id)
         self._known[run_id] = entry
         self._outdated = True
@@ -306,7 +306,7 @@ def _claim(folder: Stamp, run_ids: Iterable[str]) -> str:
 
 
 def _created(named: tuple[str, Entry]) -> float:
-    return named[1].row.run.spec.created
+    return named[1].row.created
 
 
 def _latest(settling_seconds: float) -> int:

@@ -1,7 +1,7 @@
 """A run as tables show it, and the form in which the index keeps it: brought back a hundred thousand at once.
 
-What every table needs of all runs (recipe, seed, state, labels) comes back at once, cheaply; the rest of a
-row stays packed until somebody asks for it.
+What every table needs of all runs (recipe, seed, state, labels) comes back at once, cheaply; the run itself and
+the figures of a row are made when somebody asks for them.
 """
 
 import functools
@@ -58,8 +58,41 @@ class Row:
     message: str | None
     labels: Labels
 
+    @property
+    def id(self) -> str:
+        """That of its run; like what follows of its `spec`, cheaper to get than the run."""
+        kept = self.__dict__.get("kept")
+        return self.run.id if kept is None else kept[1]
+
+    @property
+    def recipe(self) -> Recipe:
+        kept = self.__dict__.get("kept")
+        return self.run.spec.recipe if kept is None else kept[2]
+
+    @property
+    def seed(self) -> int:
+        kept = self.__dict__.get("kept")
+        return self.run.spec.seed if kept is None else int(kept[3])
+
+    @property
+    def digest(self) -> str:
+        kept = self.__dict__.get("kept")
+        return self.run.spec.digest if kept is None else kept[4]
+
+    @property
+    def data_fingerprint(self) -> str:
+        kept = self.__dict__.get("kept")
+        return self.run.spec.data_fingerprint if kept is None else kept[5]
+
+    @property
+    def created(self) -> float:
+        kept = self.__dict__.get("kept")
+        return self.run.spec.created if kept is None else float(kept[7])
+
     def __getattr__(self, name: str) -> Any:
-        """Of a row that came out of the file: its figures are unpacked when the first of them is asked for."""
+        """Of a row that came out of the file: its run is made, and its figures are unpacked, when they are asked for."""
+        if name == "run" and "kept" in self.__dict__:
+            return self.__dict__.setdefault("run", _kept_run(*self.kept))
         packed = self.__dict__.get("packed")
         if packed is not None:
             self.__dict__.update(zip(FIGURES, unpacked(packed), strict=True))
@@ -118,17 +151,18 @@ def settled(stamps: Stamps, latest: int) -> Stamps:
     return tuple(CHANGING if stamp and stamp[1] >= latest else stamp for stamp in stamps)
 
 
-class _KeptRun(Run):
-    """A run out of the file. Its folder's path is put together when somebody asks for it: that takes as long as all else."""
-
-    def __init__(self, runs: Path, run_id: str, spec: RunSpec) -> None:
-        self._runs = runs
-        self.id = run_id
-        self.spec = spec
-
-    @functools.cached_property
-    def folder(self) -> Path:
-        return self._runs / self.id
+def _kept_run(
+    runs: Path,
+    run_id: str,
+    recipe: Recipe,
+    seed: str,
+    digest: str,
+    fingerprint: str,
+    attempt: str,
+    created: str,
+) -> Run:
+    """What a row keeps of its run, as a run."""
+    return Run(runs / run_id, RunSpec(recipe, int(seed), digest, fingerprint, int(attempt), float(created)))
 
 
 def read_row(store: RunStore, run_id: str) -> tuple[Row, bool] | None:
@@ -194,7 +228,7 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple
     """
     common = {name: _common(shared[name]) for name in {record[0] for record in records}}
     outdated = {name for name, (_, _, _, by_these_rules) in common.items() if not by_these_rules}
-    found, new, kept = {}, Row.__new__, _KeptRun
+    found, new = {}, Row.__new__
     for name, run_id, seed, attempt, created, state, over, place, stamps, figures, labels in sorted(
         records, key=_created
     ):
@@ -203,9 +237,7 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple
             continue
         row = new(Row)  # past __init__, which sets each field for itself, and wants them all
         row.__dict__.update(
-            run=kept(
-                runs, run_id, RunSpec(recipe, int(seed), digest, fingerprint, int(attempt), float(created))
-            ),
+            kept=(runs, run_id, recipe, seed, digest, fingerprint, attempt, created),
             state=_STATES[state],
             labels=labels_of(json.loads(labels)) if labels else _NO_LABELS,
             packed=figures,

@@ -52,8 +52,8 @@ def start_sweep(store: RunStore, recipes: list[Recipe], seeds: list[int], rows: 
     digests = [recipe.digest(fingerprint) for recipe, fingerprint in zip(recipes, fingerprints, strict=True)]
     known: dict[str, list[Row]] = {digest: [] for digest in digests}
     for row in rows:
-        if row.run.spec.digest in known:
-            known[row.run.spec.digest].append(row)
+        if row.digest in known:
+            known[row.digest].append(row)
     runs = []
     for recipe, fingerprint, digest in zip(recipes, fingerprints, digests, strict=True):
         settle_plan(store, digest, seeds, known[digest])

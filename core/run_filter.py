@@ -59,8 +59,8 @@ class Order:
 
 
 ORDERS = {
-    "newest first": Order(lambda row: row.run.spec.created),
-    "oldest first": Order(lambda row: row.run.spec.created, falling=False),
+    "newest first": Order(lambda row: row.created),
+    "oldest first": Order(lambda row: row.created, falling=False),
     "best validation accuracy first": Order(lambda row: row.validation_accuracy),
     "lowest validation accuracy first": Order(lambda row: row.validation_accuracy, falling=False),
     "longest training first": Order(lambda row: row.train_seconds if row.epochs else None),
@@ -71,7 +71,7 @@ ORDERS = {
 
 def choices(rows: list[Row]) -> Choices:
     """What runs differ in, whether or not they are archived."""
-    recipes = {id(row.run.spec.recipe): row.run.spec.recipe for row in rows}.values()
+    recipes = {id(row.recipe): row.recipe for row in rows}.values()
     return Choices(
         sorted({str(state) for state in {row.state for row in rows}}),
         sorted({recipe.dataset for recipe in recipes}),
@@ -132,7 +132,7 @@ def _of_recipe(wanted: Filter, words: tuple[str, ...]) -> Callable[[Row], bool]:
     known: dict[int, tuple[bool, str, tuple[str, ...]]] = {}
 
     def fits(row: Row) -> bool:
-        recipe = row.run.spec.recipe
+        recipe = row.recipe
         found = known.get(id(recipe))
         if found is None:
             text = _recipe_text(recipe)
@@ -152,8 +152,8 @@ def _is_chosen(recipe: Recipe, wanted: Filter) -> bool:
 
 
 def _has(row: Row, recipe_text: str, words: tuple[str, ...]) -> bool:
-    spec, labels = row.run.spec, row.labels
-    known = f"{recipe_text} seed {spec.seed} {row.run.id}"
+    labels = row.labels
+    known = f"{recipe_text} seed {row.seed} {row.id}"
     if labels.tags or labels.note:
         known += f" {' '.join(labels.tags)} {labels.note}".casefold()
     return all(word in known for word in words)

@@ -17,6 +17,7 @@ runs/.queue/ID              an empty file for each run that somebody asked to be
 runs/.proving/ID            an empty file for each run that is being proven (`core.estimate.proving`)
 runs/.trash/ID              a run that was deleted, until the trash is emptied (`core.trash`)
 runs/.index.sqlite          what `core.index` remembers of runs; may be deleted at any time
+runs/.sweeps/DIGEST.json    which seeds were planned (`core.sweep`); `.index` beside them may be deleted at any time
 runs/.changed               which ended runs were changed lately (`core.changes`); may be deleted at any time
 """
 

@@ -131,10 +131,6 @@ class Sweep:
         missing = sum(row is None for row in self.runs.values())
         return {**counts, **({"not started": missing} if missing else {})}
 
-    @cached_property
-    def newest(self) -> float:
-        return max((row.run.spec.created for row in [*self.rows, *self.outside]), default=0.0)
-
     def _counts(self, wanted: Callable[[Row], bool]) -> dict[str, int]:
         counts: dict[str, int] = defaultdict(int)
         for row in self.rows:
@@ -149,13 +145,16 @@ def _known(finished: int, looks: int) -> str:
 
 
 def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
-    """Every recipe that was trained, with its seeds; the one with the newest run first."""
+    """Every recipe that was trained, with its seeds; the one with the newest run first.
+
+    Args:
+        rows: newest first.
+    """
     plans = _plans(store)
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.run.spec.digest].append(row)
-    found = [put_together(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
-    return sorted(found, key=lambda sweep: sweep.newest, reverse=True)
+        groups[row.digest].append(row)
+    return [put_together(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
 
 
 def find_sweep(found: list[Sweep], digest: str) -> Sweep:
@@ -193,14 +192,14 @@ def put_together(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
     """
     attempts: dict[int, list[Row]] = defaultdict(list)
     for row in group:
-        attempts[row.run.spec.seed].append(row)
+        attempts[row.seed].append(row)
     by_seed = {seed: answering(rows) for seed, rows in sorted(attempts.items())}
     counted = sorted(plan.all_seeds) if plan else by_seed
-    spec = group[0].run.spec
+    newest = group[0]
     return Sweep(
-        spec.digest,
-        spec.recipe,
-        spec.data_fingerprint,
+        newest.digest,
+        newest.recipe,
+        newest.data_fingerprint,
         plan,
         {seed: by_seed.get(seed) for seed in counted},
         [by_seed[seed] for seed in sorted(by_seed.keys() - set(counted))],

@@ -12,9 +12,10 @@ from collections import Counter
 
 import pytest
 
-from core import changes, index, index_rows, sweep, sweep_list, trash
+from core import changes, index, index_rows, plan_index, sweep, sweep_list, trash
 from core.events import from_line, to_line
 from core.index import TURN, RunIndex
+from core.index_rows import read_row
 from core.labels import Labels, change_labels
 from core.store import RunState, RunStore
 from core.sweep import settle_plan, sweeps
@@ -41,7 +42,7 @@ def settled_at_once(monkeypatch):
     """What was made is taken to be older than two seconds."""
     monkeypatch.setattr(index, "SETTLING_SECONDS", -1.0)
     monkeypatch.setattr(index, "LISTING_SETTLES_SECONDS", -1.0)
-    monkeypatch.setattr(sweep_list, "SETTLING_SECONDS", -1.0)
+    monkeypatch.setattr(plan_index, "SETTLING_SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -66,8 +67,9 @@ def counted(monkeypatch) -> Counter:
     return count_calls(
         monkeypatch,
         *((index, name) for name in ("_stamp", "_places", "read_row")),
-        (index_rows, "unpacked"),
-        *((sweep_list, name) for name in ("put_together", "read_plan")),
+        *((index_rows, name) for name in ("unpacked", "_kept_run")),
+        (sweep_list, "put_together"),
+        (plan_index, "read_plan"),
         (runs_table, "_row"),
     )
 
@@ -95,12 +97,24 @@ def test_later_call_looks_at_the_turn_and_the_folder_alone(large, counted):
 def test_first_call_reads_no_run_and_unpacks_no_row(large, counted):
     rows = RunIndex(large, TURN).rows()
     assert len(SweepList(large).of(rows)) == RECIPES
-    assert counted["read_row"] == counted["unpacked"] == 0
+    assert counted["read_row"] == counted["unpacked"] == counted["_kept_run"] == 0
     assert rows[7].validation_accuracy > 0.5 and rows[7].looks == 0
     assert counted["unpacked"] == 1
 
 
-PAGES = {  # rows that are unpacked and drawn at a first view
+def test_row_out_of_the_file_is_that_of_its_run(large, counted):
+    row = RunIndex(large, TURN).rows()[7]
+    found = (row.id, row.recipe, row.seed, row.digest, row.data_fingerprint, row.created)
+    assert counted["_kept_run"] == 0
+    read, _ = read_row(large, row.id)
+    spec = read.run.spec
+    assert found == (read.run.id, spec.recipe, spec.seed, spec.digest, spec.data_fingerprint, spec.created)
+    assert found == (read.id, read.recipe, read.seed, read.digest, read.data_fingerprint, read.created)
+    assert row.run.spec == spec and row.run.folder == read.run.folder and row.run is row.run
+    assert counted["_kept_run"] == 1
+
+
+PAGES = {  # rows that are unpacked (and whose runs are made, but for an allowance), and drawn, at a first view
     "dashboard.py": (20, 0),
     "pages/train.py": (20, 0),
     "pages/runs.py": (1000, 1000),
@@ -128,6 +142,7 @@ def test_page_looks_at_few_runs_however_many_there_are(app, large, counted, page
     unpacked, drawn = PAGES[page]
     assert counted["read_row"] == 0
     assert counted["unpacked"] <= unpacked and counted["_row"] == drawn
+    assert counted["_kept_run"] <= unpacked + 100
     assert counted["put_together"] in (0, RECIPES)
     counted.clear()
     app.run()

@@ -92,7 +92,7 @@ class AllRuns:
         """Compare what is remembered of the runs with the runs themselves; made anew where it is wrong."""
         self.rows()
         with self._lock:
-            found = self._index.examine()
+            found = {**self._index.examine(), "plans": self._sweeps.examine()}
             self._rows = self._index.rows()
         return found
 

@@ -109,5 +109,5 @@ def _train(trained: bool) -> None:
 def _repeated(sweeps: list[Sweep]) -> tuple[bool, bool]:
     """Whether a recipe was repeated often enough, and whether two were on the same images."""
     enough = [sweep for sweep in sweeps if len(sweep.finished) >= FEWEST_SEEDS]
-    data = [(sweep.recipe.dataset, sweep.finished[0].run.spec.data_fingerprint) for sweep in enough]
+    data = [(sweep.recipe.dataset, sweep.data_fingerprint) for sweep in enough]
     return bool(enough), len(data) > len(set(data))

@@ -123,11 +123,11 @@ def marked_rows(rows: list[Row]) -> list[Row]:
     pages = max(1, -(-len(rows) // PAGE_ROWS))
     begin = PAGE_ROWS * (_page(rows, before, pages) - 1)
     shown = rows[begin : begin + PAGE_ROWS]
-    ids = [row.run.id for row in shown]
+    ids = [row.id for row in shown]
     chosen = {ids[place] for place in _table(shown, ids, before, len(rows))}
     elsewhere = before - set(ids)
     wanted = chosen | elsewhere
-    marked = [row for row in (rows if elsewhere else shown) if row.run.id in wanted]
+    marked = [row for row in (rows if elsewhere else shown) if row.id in wanted]
     if pages > 1:
         _paging(pages, begin, len(shown), len(rows), len(marked) - len(chosen))
     st.session_state["runs.marked"] = [row.run.id for row in marked]
@@ -138,7 +138,7 @@ def _page(rows: list[Row], marked: set[str], pages: int) -> int:
     """The page that is shown, from 1; where a link names a run, the one where that is."""
     page = st.session_state.get("runs.page", 1)
     if pages > 1 and st.session_state.get("runs.anew"):
-        places = (place for place, row in enumerate(rows) if row.run.id in marked)
+        places = (place for place, row in enumerate(rows) if row.id in marked)
         page = next(places, 0) // PAGE_ROWS + 1
     if pages > 1 or "runs.page" in st.session_state:
         st.session_state["runs.page"] = min(page, pages)

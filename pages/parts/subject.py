@@ -122,10 +122,10 @@ def _options(wanted: str | None) -> dict[str, str]:
         title = dataset_title(sweep.recipe.dataset)
         found[f"sweep:{sweep.digest}"] = f"{name} · {title} · all {len(sweep.finished)} seeds"
     finished = cache.of_rows(newest_finished)
-    for row in _newest(finished, wanted, lambda row: f"run:{row.run.id}"):
-        recipe = row.run.spec.recipe
-        found[f"run:{row.run.id}"] = (
-            f"{in_words(recipe)} · {dataset_title(recipe.dataset)} · seed {row.run.spec.seed} "
+    for row in _newest(finished, wanted, lambda row: f"run:{row.id}"):
+        recipe = row.recipe
+        found[f"run:{row.id}"] = (
+            f"{in_words(recipe)} · {dataset_title(recipe.dataset)} · seed {row.seed} "
             f"({percent(row.validation_accuracy)} on validation)"
         )
     return {**found, OWN: "Bring your own weights …"}

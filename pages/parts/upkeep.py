@@ -133,7 +133,8 @@ def _check_index() -> None:
         found = cache.examine_index()
         state = str(found["state"])
         words = f"is {state}" if state.startswith("in ") else state
-        st.session_state["settings.said"] = f"{runs_in_words(found['runs'])}; the index {words}."
+        plans = f" That of the plans {found['plans']}." if found["plans"].startswith("was") else ""
+        st.session_state["settings.said"] = f"{runs_in_words(found['runs'])}; the index {words}.{plans}"
 
 
 def _examine() -> None:
