@@ -47,7 +47,7 @@ from core.store import FORMAT, RUN_ID, RunStore
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 7
+VERSION = 1000 * FORMAT + 8
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
@@ -293,7 +293,8 @@ class RunIndex:
         if not ready and not self._gone and (not whole or self._listed == self._claimed):
             return
         claim = _claim(self._listed, self._known) if whole else ""
-        if self._file.write([packed(self._known[run_id]) for run_id in ready], self._gone, claim):
+        entries = sorted((self._known[run_id] for run_id in ready), key=lambda entry: entry.row.created)
+        if self._file.write([packed(entry) for entry in entries], self._gone, claim):
             self._unsaved -= ready
             self._unwritten -= ready
             self._gone = set()

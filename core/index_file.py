@@ -12,13 +12,13 @@ from core.index_rows import Record, name_of
 RETRY_SECONDS = 60.0
 """After so long a file that could not be written is tried again; it may be locked, or the disk full."""
 
-_COLUMNS = "recipe, id, seed, attempt, created, state, over, place, stamps, figures, labels"
+TIDIED_FROM = 100
+"""So many records at once may be all that shared a text: of another version's rules, say."""
 
 _TABLES = (
     "claims (number INTEGER PRIMARY KEY, text TEXT)",
     "recipes (name TEXT PRIMARY KEY, text TEXT)",
-    "runs (recipe TEXT, id TEXT PRIMARY KEY, seed TEXT, attempt TEXT, created TEXT, state TEXT, over TEXT, "
-    "place TEXT, stamps TEXT, figures TEXT, labels TEXT, checksum INTEGER)",
+    "runs (recipe TEXT, id TEXT PRIMARY KEY, facts TEXT, checksum INTEGER)",
 )
 
 # Of SQLite, by number as `sqlite3` names them: no such table, malformed, wrong type, no database.
@@ -54,14 +54,15 @@ class IndexFile:
                 connection.execute("BEGIN")  # so that all of these read the same
                 claims = connection.execute("SELECT text FROM claims").fetchall()
                 shared = dict(connection.execute("SELECT name, text FROM recipes"))
-                records = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY rowid").fetchall()
-                sums = connection.execute("SELECT checksum FROM runs ORDER BY rowid").fetchall()
+                found = connection.execute(
+                    "SELECT recipe, id, facts, checksum FROM runs ORDER BY rowid"
+                ).fetchall()
             whole = all(name_of(text) == name for name, text in shared.items())
-            used = {record[0] for record in records}
+            used = {name for name, _, _, _ in found}
             self._has_unused = not used >= shared.keys()
             whole = whole and shared.keys() >= used
-            if whole and [(_checksum(record),) for record in records] == sums:
-                return claims[0][0] if claims else "", shared, records
+            if whole and all([_checksum(*record) == checksum for *record, checksum in found]):
+                return claims[0][0] if claims else "", shared, [record[:3] for record in found]
             self.remove()
         except (sqlite3.Error, UnicodeError, TypeError, AttributeError) as error:  # also NULL for a text
             self._after(error)
@@ -74,16 +75,15 @@ class IndexFile:
             new: each with the text that it shares.
             claim: what the writer knows of the records as a whole, for the next reader to check.
         """
-        places = ", ".join("?" * 12)
         try:
             with contextlib.closing(self._connect()) as connection, connection:
                 connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in gone])
                 named = {record[0]: text for text, record in new}
                 connection.executemany("INSERT OR REPLACE INTO recipes VALUES (?, ?)", named.items())
-                summed = [(*record, _checksum(record)) for _, record in new]
-                connection.executemany(f"INSERT OR REPLACE INTO runs VALUES ({places})", summed)
+                summed = [(*record, _checksum(*record)) for _, record in new]
+                connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", summed)
                 connection.execute("INSERT OR REPLACE INTO claims VALUES (1, ?)", (claim,))
-                if self._has_unused:
+                if self._has_unused or len(new) >= TIDIED_FROM:
                     connection.execute("DELETE FROM recipes WHERE name NOT IN (SELECT recipe FROM runs)")
                     self._has_unused = False
         except sqlite3.Error as error:
@@ -128,5 +128,5 @@ class IndexFile:
                 Path(f"{self.path}{end}").unlink()
 
 
-def _checksum(record: Record) -> int:
-    return zlib.crc32("\0".join(record).encode())
+def _checksum(name: str, run_id: str, facts: str) -> int:
+    return zlib.crc32(f"{name}\0{run_id}\0{facts}".encode())

@@ -7,6 +7,7 @@ the figures of a row are made when somebody asks for them.
 import functools
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ CHANGING = (0, 0, 0)
 
 _CHANGING_TEXT = json.dumps(CHANGING)
 
-Record = tuple[str, ...]
-"""A run in the file: the name of its shared text, id, seed, attempt, created, state, over, the inode of its folder,
-stamps, figures, labels; all as texts, which are quickly summed."""
+Record = tuple[str, str, str]
+"""A run in the file: the name of its shared text, its id, and in one text, quickly read and summed, with tabs between
+them: seed, attempt, created, state, over, the inode of its folder, stamps, figures, labels."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +198,7 @@ def packed(entry: Entry) -> tuple[str, Record]:
     """An entry as the text that it shares with the other seeds of its recipe, and the record with its name."""
     spec, row = entry.row.run.spec, entry.row
     text = _shared_text(spec.recipe, spec.digest, spec.data_fingerprint)
-    return text, (
-        name_of(text),
-        row.run.id,
+    facts = (
         str(spec.seed),
         str(spec.attempt),
         repr(spec.created),
@@ -207,9 +206,10 @@ def packed(entry: Entry) -> tuple[str, Record]:
         "over" if entry.over else "",
         str(entry.place),
         entry.seen,
-        json.dumps([getattr(row, name) for name in FIGURES]),
+        json.dumps([getattr(row, name) for name in FIGURES]),  # JSON has no tab of its own
         "" if row.labels == _NO_LABELS else json.dumps(asdict(row.labels)),
     )
+    return text, (name_of(text), row.run.id, "\t".join(facts))
 
 
 def unpacked(figures: str) -> list[Any]:
@@ -226,15 +226,18 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple
     Args:
         shared: texts by name.
     """
-    common = {name: _common(shared[name]) for name in {record[0] for record in records}}
+    names = list({name for name, _, _ in records})
+    texts = json.loads(
+        f"[{','.join(shared[name] for name in names)}]"
+    )  # at once: half the time of one by one
+    common = {name: _common(*values) for name, values in zip(names, texts, strict=True)}
     outdated = {name for name, (_, _, _, by_these_rules) in common.items() if not by_these_rules}
-    found, new = {}, Row.__new__
-    for name, run_id, seed, attempt, created, state, over, place, stamps, figures, labels in sorted(
-        records, key=_created
-    ):
+    found, new, before, ordered = {}, Row.__new__, -math.inf, True
+    for name, run_id, facts in records:
         recipe, digest, fingerprint, _ = common[name]
         if recipe is None:
             continue
+        seed, attempt, created, state, over, place, stamps, figures, labels = facts.split("\t")
         row = new(Row)  # past __init__, which sets each field for itself, and wants them all
         row.__dict__.update(
             kept=(runs, run_id, recipe, seed, digest, fingerprint, attempt, created),
@@ -243,16 +246,19 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple
             packed=figures,
         )
         found[run_id] = Entry(int(place), stamps, over == "over", row)
-    return found, {record[1] for record in records if record[0] in outdated} & found.keys()
+        ordered, before = ordered and float(created) >= before, float(created)
+    anew = {run_id for name, run_id, _ in records if name in outdated} & found.keys() if outdated else set()
+    return found if ordered else dict(sorted(found.items(), key=_made)), anew
 
 
-def _created(record: Record) -> float:
-    return float(record[4])
+def _made(named: tuple[str, Entry]) -> float:
+    return named[1].row.created
 
 
-def _common(text: str) -> tuple[Recipe | None, str, str, bool]:
+def _common(
+    rules: str, values: dict[str, Any], digest: str, fingerprint: str
+) -> tuple[Recipe | None, str, str, bool]:
     """Recipe, digest and fingerprint of a shared text, and whether it was written by these very rules."""
-    rules, values, digest, fingerprint = json.loads(text)
     if rules == RULES:  # it has passed the very checks that it would pass now
         recipe = Recipe.__new__(Recipe)
         recipe.__dict__.update(values)

@@ -277,7 +277,7 @@ def test_records_that_are_gone_from_the_file_or_too_many_are_noticed(quiet, coun
 
 
 def test_as_many_records_but_other_ones_are_noticed(quiet, counted, monkeypatch):
-    monkeypatch.setattr(index_file, "_checksum", lambda record: 7)
+    monkeypatch.setattr(index_file, "_checksum", lambda *record: 7)
     (quiet.folder / INDEX_NAME).unlink()
     RunIndex(quiet).rows()
     RunIndex(quiet).rows()
@@ -288,13 +288,14 @@ def test_as_many_records_but_other_ones_are_noticed(quiet, counted, monkeypatch)
 
 
 def test_recipes_are_checked_once_by_new_rules_and_then_whole(quiet, counted, monkeypatch):
-    """As after an update that adds a field: texts of before lack it."""
+    """As after an update that adds a field: texts of before lack it, and are gone afterwards."""
     monkeypatch.setattr(index_rows, "RULES", "of before")
     monkeypatch.setattr(Recipe, "to_dict", _without_hue(Recipe.to_dict))
     index_rows._shared_text.cache_clear()
     (quiet.folder / INDEX_NAME).unlink()
     RunIndex(quiet).rows()
     monkeypatch.undo()
+    monkeypatch.setattr(index_file, "TIDIED_FROM", 2)
     index_rows._shared_text.cache_clear()
     checked = []
     monkeypatch.setattr(index_rows, "recipe_of", lambda text: checked.append(text) or recipe_of(text))
@@ -302,6 +303,9 @@ def test_recipes_are_checked_once_by_new_rules_and_then_whole(quiet, counted, mo
         recipes = [row.run.spec.recipe for row in RunIndex(quiet).rows()]
         assert all(vars(recipe) == vars(Recipe.from_dict(recipe.to_dict())) for recipe in recipes)
         assert len(checked) == len(set(recipes))
+    connection = sqlite3.connect(quiet.folder / INDEX_NAME)
+    shared = {name for (name,) in connection.execute("SELECT name FROM recipes")}
+    assert shared == {name for (name,) in connection.execute("SELECT recipe FROM runs")}
 
 
 def _without_hue(to_dict):
