@@ -23,7 +23,6 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ from core.store import FORMAT, RUN_ID, RunStore
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 8
+VERSION = 1000 * FORMAT + 9
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
@@ -273,12 +272,12 @@ class RunIndex:
             return found and Entry(place, seen, found[1], found[0])
         row = known.row
         if before[2] != stamps[2]:
-            row = replace(row, looks=row.run.looks())
+            row = row.but(looks=row.run.looks())
         if before[3] != stamps[3]:
-            row = replace(row, labels=read_labels(row.run.folder))
+            row = row.but(labels=read_labels(row.run.folder))
         if not known.over:
             state = row.run.state()
-            row = row if state is row.state else replace(row, state=state)
+            row = row if state is row.state else row.but(state=state)
         return known if row is known.row and known.seen == seen else Entry(place, seen, known.over, row)
 
     def _save(self) -> None:

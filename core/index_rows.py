@@ -7,7 +7,6 @@ the figures of a row are made when somebody asks for them.
 import functools
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,11 @@ _CHANGING_TEXT = json.dumps(CHANGING)
 
 Record = tuple[str, str, str]
 """A run in the file: the name of its shared text, its id, and in one text, quickly read and summed, with tabs between
-them: seed, attempt, created, state, over, the inode of its folder, stamps, figures, labels."""
+them: seed, created, state, over, the inode of its folder, stamps, labels, attempt, figures."""
+
+_Common = tuple[Recipe | None, str, str, bool]
+"""What the seeds of a recipe share: the recipe, None for one that is refused; digest and fingerprint; and whether
+the text that it was read from was written by these very rules."""
 
 
 @dataclass(frozen=True)
@@ -62,45 +65,31 @@ class Row:
     @property
     def id(self) -> str:
         """That of its run; like what follows of its `spec`, cheaper to get than the run."""
-        kept = self.__dict__.get("kept")
-        return self.run.id if kept is None else kept[1]
+        return self.run.id
 
     @property
     def recipe(self) -> Recipe:
-        kept = self.__dict__.get("kept")
-        return self.run.spec.recipe if kept is None else kept[2]
+        return self.run.spec.recipe
 
     @property
     def seed(self) -> int:
-        kept = self.__dict__.get("kept")
-        return self.run.spec.seed if kept is None else int(kept[3])
+        return self.run.spec.seed
 
     @property
     def digest(self) -> str:
-        kept = self.__dict__.get("kept")
-        return self.run.spec.digest if kept is None else kept[4]
+        return self.run.spec.digest
 
     @property
     def data_fingerprint(self) -> str:
-        kept = self.__dict__.get("kept")
-        return self.run.spec.data_fingerprint if kept is None else kept[5]
+        return self.run.spec.data_fingerprint
 
     @property
     def created(self) -> float:
-        kept = self.__dict__.get("kept")
-        return self.run.spec.created if kept is None else float(kept[7])
+        return self.run.spec.created
 
-    def __getattr__(self, name: str) -> Any:
-        """Of a row that came out of the file: its run is made, and its figures are unpacked, when they are asked for."""
-        if name == "run" and "kept" in self.__dict__:
-            return self.__dict__.setdefault("run", _kept_run(*self.kept))
-        packed = self.__dict__.get("packed")
-        if packed is not None:
-            self.__dict__.update(zip(FIGURES, unpacked(packed), strict=True))
-            self.__dict__.pop("packed", None)
-        if name in self.__dict__:  # perhaps another thread has just unpacked it
-            return self.__dict__[name]
-        raise AttributeError(name)
+    def but(self, **changed: Any) -> "Row":
+        """The same with other values of some fields."""
+        return Row(**{name: getattr(self, name) for name in _FIELDS} | changed)
 
 
 _CODE_OF_RULES = b"".join(Path(module.__file__).read_bytes() for module in (config, knobs, models, datasets))
@@ -108,7 +97,8 @@ _CODE_OF_RULES = b"".join(Path(module.__file__).read_bytes() for module in (conf
 RULES = hashlib.sha256(_CODE_OF_RULES).hexdigest()[:16]
 """Another one whenever the code changes that says which recipes there may be."""
 
-FIGURES = [field.name for field in fields(Row) if field.name not in ("run", "state", "labels")]
+_FIELDS = [field.name for field in fields(Row)]
+FIGURES = [name for name in _FIELDS if name not in ("run", "state", "labels")]
 
 _STATES = {str(state): state for state in RunState}
 _NO_LABELS = Labels()
@@ -152,17 +142,67 @@ def settled(stamps: Stamps, latest: int) -> Stamps:
     return tuple(CHANGING if stamp and stamp[1] >= latest else stamp for stamp in stamps)
 
 
-def _kept_run(
-    runs: Path,
-    run_id: str,
-    recipe: Recipe,
-    seed: str,
-    digest: str,
-    fingerprint: str,
-    attempt: str,
-    created: str,
-) -> Run:
-    """What a row keeps of its run, as a run."""
+class _KeptRow(Row):
+    """A row out of the file: it holds the record as it was read, and takes out of it what somebody asks for.
+
+    With a hundred thousand of them, what is made of a record at once is what a first view waits for.
+    """
+
+    __slots__ = ("kept",)
+    kept: tuple[Path, str, _Common, str]
+    """The folder of runs, the id, what its seeds share, and the record's facts."""
+
+    @property
+    def run(self) -> Run:
+        return self.__dict__.get("run") or self.__dict__.setdefault("run", _kept_run(*self.kept))
+
+    @property
+    def state(self) -> RunState:
+        return _STATES[self.kept[3].split("\t", 3)[2]]
+
+    @property
+    def labels(self) -> Labels:
+        labels = self.kept[3].split("\t", 7)[6]
+        return labels_of(json.loads(labels)) if labels else _NO_LABELS
+
+    @property
+    def id(self) -> str:
+        return self.kept[1]
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.kept[2][0]
+
+    @property
+    def seed(self) -> int:
+        return int(self.kept[3].split("\t", 1)[0])
+
+    @property
+    def digest(self) -> str:
+        return self.kept[2][1]
+
+    @property
+    def data_fingerprint(self) -> str:
+        return self.kept[2][2]
+
+    @property
+    def created(self) -> float:
+        return float(self.kept[3].split("\t", 2)[1])
+
+    def __getattr__(self, name: str) -> Any:
+        """One of the figures, which are unpacked when the first of them is asked for."""
+        if name not in FIGURES:
+            raise AttributeError(name)
+        self.__dict__.update(zip(FIGURES, unpacked(self.kept[3].rpartition("\t")[2]), strict=True))
+        return self.__dict__[name]
+
+
+_keep = _KeptRow.kept.__set__  # the row itself refuses to be changed
+
+
+def _kept_run(runs: Path, run_id: str, common: _Common, facts: str) -> Run:
+    recipe, digest, fingerprint, _ = common
+    seed, created, *_, attempt, _ = facts.split("\t")
     return Run(runs / run_id, RunSpec(recipe, int(seed), digest, fingerprint, int(attempt), float(created)))
 
 
@@ -200,14 +240,14 @@ def packed(entry: Entry) -> tuple[str, Record]:
     text = _shared_text(spec.recipe, spec.digest, spec.data_fingerprint)
     facts = (
         str(spec.seed),
-        str(spec.attempt),
         repr(spec.created),
         str(row.state),
         "over" if entry.over else "",
         str(entry.place),
         entry.seen,
-        json.dumps([getattr(row, name) for name in FIGURES]),  # JSON has no tab of its own
-        "" if row.labels == _NO_LABELS else json.dumps(asdict(row.labels)),
+        "" if row.labels == _NO_LABELS else json.dumps(asdict(row.labels)),  # JSON has no tab of its own
+        str(spec.attempt),
+        json.dumps([getattr(row, name) for name in FIGURES]),
     )
     return text, (name_of(text), row.run.id, "\t".join(facts))
 
@@ -232,36 +272,26 @@ def restored(runs: Path, shared: dict[str, str], records: list[Record]) -> tuple
     )  # at once: half the time of one by one
     common = {name: _common(*values) for name, values in zip(names, texts, strict=True)}
     outdated = {name for name, (_, _, _, by_these_rules) in common.items() if not by_these_rules}
-    found, new, before, ordered = {}, Row.__new__, -math.inf, True
+    entries, times, new = [], [], _KeptRow.__new__
     for name, run_id, facts in records:
-        recipe, digest, fingerprint, _ = common[name]
-        if recipe is None:
+        shares = common[name]
+        if shares[0] is None:
             continue
-        seed, attempt, created, state, over, place, stamps, figures, labels = facts.split("\t")
-        row = new(Row)  # past __init__, which sets each field for itself, and wants them all
-        row.__dict__.update(
-            kept=(runs, run_id, recipe, seed, digest, fingerprint, attempt, created),
-            state=_STATES[state],
-            labels=labels_of(json.loads(labels)) if labels else _NO_LABELS,
-            packed=figures,
-        )
-        found[run_id] = Entry(int(place), stamps, over == "over", row)
-        ordered, before = ordered and float(created) >= before, float(created)
+        _, created, _, over, place, stamps, _ = facts.split("\t", 6)
+        row = new(_KeptRow)
+        _keep(row, (runs, run_id, shares, facts))
+        entries.append((run_id, Entry(int(place), stamps, over == "over", row)))
+        times.append(float(created))
+    found = dict(entries[place] for place in sorted(range(len(entries)), key=times.__getitem__))
     anew = {run_id for name, run_id, _ in records if name in outdated} & found.keys() if outdated else set()
-    return found if ordered else dict(sorted(found.items(), key=_made)), anew
+    return found, anew
 
 
-def _made(named: tuple[str, Entry]) -> float:
-    return named[1].row.created
-
-
-def _common(
-    rules: str, values: dict[str, Any], digest: str, fingerprint: str
-) -> tuple[Recipe | None, str, str, bool]:
-    """Recipe, digest and fingerprint of a shared text, and whether it was written by these very rules."""
+def _common(rules: str, values: dict[str, Any], digest: str, fingerprint: str) -> _Common:
+    """What a shared text says."""
     if rules == RULES:  # it has passed the very checks that it would pass now
         recipe = Recipe.__new__(Recipe)
-        recipe.__dict__.update(values)
+        object.__setattr__(recipe, "__dict__", values)
         return recipe, digest, fingerprint, True
     try:
         return recipe_of(json.dumps(values)), digest, fingerprint, False

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import chdtri, ndtri, stdtr, stdtrit
 
 from core.seeds import FEWEST_SEEDS
 
@@ -40,6 +39,13 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def _special() -> ModuleType:
+    """Scipy's distribution functions: a quarter of a second to import, so only where one is computed."""
+    import scipy.special
+
+    return scipy.special
 
 
 def _scipy_stats() -> ModuleType:
@@ -78,7 +84,7 @@ def mean_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
     values = _values(accuracies, "accuracies", 2)
     mean, sd = _mean_and_sd(values)
     n = len(values)
-    return _around(mean, stdtrit(n - 1, _upper(coverage)) * sd / math.sqrt(n))
+    return _around(mean, _special().stdtrit(n - 1, _upper(coverage)) * sd / math.sqrt(n))
 
 
 def sd_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
@@ -103,7 +109,7 @@ def sd_interval(accuracies: np.ndarray, coverage: float = 0.95) -> Interval:
     values = _values(accuracies, "accuracies", 2)
     _, sd = _mean_and_sd(values)
     freedom, upper = len(values) - 1, _upper(coverage)
-    ends = sd * np.sqrt(freedom / chdtri(freedom, [1 - upper, upper]))
+    ends = sd * np.sqrt(freedom / _special().chdtri(freedom, [1 - upper, upper]))
     return Interval(float(ends[0]), float(ends[1]))
 
 
@@ -130,7 +136,7 @@ def wilson_interval(accuracy: float, images: int, coverage: float = 0.95) -> Int
         raise ValueError(f"accuracy must be a fraction from 0 to 1, not {accuracy}")
     if images < 1:
         raise ValueError(f"accuracy needs at least 1 image, not {images}")
-    z = ndtri(_upper(coverage))
+    z = _special().ndtri(_upper(coverage))
     centre = (accuracy + z**2 / (2 * images)) / (1 + z**2 / images)
     half = math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2) * z / (1 + z**2 / images)
     # At 0% and 100% an end is exactly 0 or 1 but for rounding.
@@ -201,7 +207,7 @@ def pointwise_band(curves: np.ndarray, coverage: float = 0.95) -> Band:
         mean = np.where(least == most, most, mean)
         squares = np.where(there, (values - mean) ** 2, 0).sum(axis=0)
         sd = np.sqrt(squares / np.where(n > 1, n - 1, np.nan))
-        half = stdtrit(np.maximum(n - 1, 1), upper) * sd / np.sqrt(n)
+        half = _special().stdtrit(np.maximum(n - 1, 1), upper) * sd / np.sqrt(n)
         return Band(mean, mean - half, mean + half, sd, n)
 
 
@@ -425,7 +431,7 @@ def welch_interval(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Inte
     are involved", Biometrika 34, 1947.
     """
     difference, error, freedom = _welch(a, b)
-    return _around(difference, stdtrit(freedom, _upper(coverage)) * error)
+    return _around(difference, _special().stdtrit(freedom, _upper(coverage)) * error)
 
 
 def welch_p(a: np.ndarray, b: np.ndarray) -> float:
@@ -445,7 +451,7 @@ def welch_p(a: np.ndarray, b: np.ndarray) -> float:
     difference, error, freedom = _welch(a, b)
     if error == 0:
         return float(difference == 0)
-    return float(2 * stdtr(freedom, -abs(difference) / error))
+    return float(2 * _special().stdtr(freedom, -abs(difference) / error))
 
 
 def image_paired_interval(correct_a: np.ndarray, correct_b: np.ndarray, coverage: float = 0.95) -> Interval:
@@ -472,7 +478,7 @@ def image_paired_interval(correct_a: np.ndarray, correct_b: np.ndarray, coverage
     right_a, right_b = _right(correct_a, "correct_a", images=2), _right(correct_b, "correct_b", images=2)
     _same_images(right_a.shape[1], right_b.shape[1])
     mean, sd = _mean_and_sd(right_a.mean(axis=0) - right_b.mean(axis=0))
-    return _around(mean, ndtri(_upper(coverage)) * sd / math.sqrt(right_a.shape[1]))
+    return _around(mean, _special().ndtri(_upper(coverage)) * sd / math.sqrt(right_a.shape[1]))
 
 
 def p_a_better(a: np.ndarray, b: np.ndarray) -> float:
@@ -687,7 +693,7 @@ def _detectable_sds(n_a: int, n_b: int, power: float, level: float) -> float:
 
     nct = _scipy_stats().nct
     freedom = n_a + n_b - 2
-    critical = stdtrit(freedom, 1 - level / 2)
+    critical = _special().stdtrit(freedom, 1 - level / 2)
 
     def beyond(shift: float) -> float:
         # The lower tail as the upper one of the mirror image: `nct.cdf` gives NaN far out.
