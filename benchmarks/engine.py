@@ -188,8 +188,8 @@ def against_matmul(data: ImageData, compute: Compute, form: Form) -> Samples:
 
 
 def best_matmul(seconds: float, kind: torch.dtype) -> float:
-    """Operations a second of a product of squares, the best of three sizes; a larger one than fits the time is left
-    out."""
+    """Operations a second of a product of squares, the best of three sizes; those above the first that does not fit the
+    time are left out."""
     best = 0.0
     for size in (1024, 2048, 4096):
         one, other = (torch.randn(size, size).to(kind) for _ in range(2))

@@ -82,6 +82,8 @@ class Report:
 
 def render(report: Report) -> bytes:
     """The report as the content of an HTML file; about 5 MB, nearly all of it plotly.js."""
+    from markupsafe import Markup
+
     figures = {
         f"{place}-{section.key}": {**packed(chart.figure), "height": chart.height}
         for section in report.sections
@@ -90,8 +92,6 @@ def render(report: Report) -> bytes:
     # A script element ends at the first "</script", wherever it stands.
     data = json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     plotly, script = _plotly(), _script()
-    from markupsafe import Markup
-
     page = (
         _environment()
         .get_template("report.html.j2")

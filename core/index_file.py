@@ -13,7 +13,7 @@ RETRY_SECONDS = 60.0
 """After so long a file that could not be written is tried again; it may be locked, or the disk full."""
 
 TIDIED_FROM = 100
-"""So many records at once may be all that shared a text: of another version's rules, say."""
+"""A write of so many records may leave texts that no record shares, after a change of rules, say: they go at once."""
 
 _TABLES = (
     "claims (number INTEGER PRIMARY KEY, text TEXT)",
@@ -85,10 +85,10 @@ class IndexFile:
                 connection.execute("INSERT OR REPLACE INTO claims VALUES (1, ?)", (claim,))
                 if self._has_unused or len(new) >= TIDIED_FROM:
                     connection.execute("DELETE FROM recipes WHERE name NOT IN (SELECT recipe FROM runs)")
-                    self._has_unused = False
         except sqlite3.Error as error:
             self._after(error)
             return False
+        self._has_unused = False
         return True
 
     def _connect(self) -> sqlite3.Connection:

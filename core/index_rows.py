@@ -1,7 +1,6 @@
 """A run as tables show it, and the form in which the index keeps it: brought back a hundred thousand at once.
 
-What every table needs of all runs (recipe, seed, state, labels) comes back at once, cheaply; the run itself and
-the figures of a row are made when somebody asks for them.
+Only recipe, order and stamps of all runs are made at once; all else of a row when somebody asks for it.
 """
 
 import functools
@@ -64,7 +63,7 @@ class Row:
 
     @property
     def id(self) -> str:
-        """That of its run; like what follows of its `spec`, cheaper to get than the run."""
+        """That of its run. This and the properties below cost less than to make the run."""
         return self.run.id
 
     @property
@@ -88,7 +87,8 @@ class Row:
         return self.run.spec.created
 
     def but(self, **changed: Any) -> "Row":
-        """The same with other values of some fields."""
+        """The same with other values of some fields, in place of `dataclasses.replace`, which fails for one out of the
+        file."""
         return Row(**{name: getattr(self, name) for name in _FIELDS} | changed)
 
 
@@ -163,7 +163,7 @@ class _KeptRow(Row):
     @property
     def labels(self) -> Labels:
         labels = self.kept[3].split("\t", 7)[6]
-        return labels_of(json.loads(labels)) if labels else _NO_LABELS
+        return _labels(labels) if labels else _NO_LABELS
 
     @property
     def id(self) -> str:
@@ -197,7 +197,12 @@ class _KeptRow(Row):
         return self.__dict__[name]
 
 
-_keep = _KeptRow.kept.__set__  # the row itself refuses to be changed
+_keep = _KeptRow.kept.__set__  # in half the time of `setattr`
+
+
+@functools.lru_cache(maxsize=1000)
+def _labels(text: str) -> Labels:
+    return labels_of(json.loads(text))
 
 
 def _kept_run(runs: Path, run_id: str, common: _Common, facts: str) -> Run:
@@ -240,7 +245,7 @@ def packed(entry: Entry) -> tuple[str, Record]:
     text = _shared_text(spec.recipe, spec.digest, spec.data_fingerprint)
     facts = (
         str(spec.seed),
-        repr(spec.created),
+        repr(float(spec.created)),
         str(row.state),
         "over" if entry.over else "",
         str(entry.place),

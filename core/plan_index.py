@@ -21,7 +21,7 @@ from core.sweep import FORMAT, Added, Plan, read_plan
 
 INDEX_NAME = ".index"
 VERSION = 1000 * FORMAT + 1
-"""Raised with each change of what is stored here, or of what `Plan` holds."""
+"""Raised with each change of what is stored here, of what `Plan` holds, or of what `read_plan` accepts."""
 
 TURN = 500
 """Of plans, at each call, beside those of a folder that changed."""
@@ -70,22 +70,29 @@ class PlanIndex:
         if self._known is None:
             self._known = _read(self._file)
         now = self._stamp()
-        if now == self._looked_at:
+        if now and now == self._looked_at:
             changed = any([self._look(digest) for digest in self._next()])
         else:
-            self._looked_at = now if now and now[1] < time.time_ns() - int(SETTLING_SECONDS * 1e9) else None
+            settled = now is not None and now[1] < time.time_ns() - int(SETTLING_SECONDS * 1e9)
             there = self._names()
+            if there is None:  # not to be listed at the moment
+                settled, there = False, set(self._known)
             gone = self._known.keys() - there
             for digest in gone:
                 del self._known[digest]
             changed = any([self._look(digest) for digest in there]) or bool(gone)
+            self._looked_at = now if settled else None
         self._save()
         return changed or first
 
     def examine(self) -> str:
-        """Compare what is written down with the plans themselves; taken away where it is wrong. In words, how it was."""
+        """Compare what is written down with the plans themselves; taken away where it is wrong. In words, how it was.
+
+        The next call of `update` looks at every plan, whatever was found.
+        """
+        self._looked_at = None
         if not self._file.exists():
-            return "not needed yet"
+            return "not there, which is no fault"
         written = _read(self._file)
         if written and all(
             plan == read_plan(self._folder / f"{digest}.json")
@@ -93,9 +100,9 @@ class PlanIndex:
             if seen == _seen(self._folder / f"{digest}.json")
         ):
             return "in order"
-        with contextlib.suppress(OSError):  # whoever may not take it away reads it anew each time
+        with contextlib.suppress(OSError):  # of who may not take it away, the memory is right at least
             self._file.unlink(missing_ok=True)
-        self._known, self._looked_at = None, None
+        self._known = {}
         return "was damaged or of another version: made anew when it is needed"
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -105,11 +112,13 @@ class PlanIndex:
             return None
         return status.st_ino, status.st_ctime_ns
 
-    def _names(self) -> set[str]:
+    def _names(self) -> set[str] | None:
         try:
             return {match[1] for name in os.listdir(self._folder) if (match := _NAME.fullmatch(name))}  # noqa: PTH208
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
+        except OSError:
+            return None
 
     def _next(self) -> list[str]:
         found = list(itertools.islice(self._ring, TURN))
@@ -127,10 +136,11 @@ class PlanIndex:
         if known and known[0] == seen:
             return False
         plan = read_plan(Path(path))
-        young = seen[1] >= time.time_ns() - int(SETTLING_SECONDS * 1e9)
+        # One that can't be read is tried again, too: perhaps it could not be opened just now.
+        anew = plan is None or seen[1] >= time.time_ns() - int(SETTLING_SECONDS * 1e9)
         same = known is not None and known[1] == plan
-        self._known[digest] = (_CHANGING if young else seen, known[1] if same else plan)
-        if not young:
+        self._known[digest] = (_CHANGING if anew else seen, known[1] if same else plan)
+        if not anew:
             self._unwritten.add(digest)
         return not same
 
@@ -155,7 +165,7 @@ def _seen(path: str | Path) -> Seen | None:
 
 def _content(known: Known) -> bytes:
     """A line with the version and a checksum, and a line with all that is known."""
-    values = {digest: [seen, plan and _values(plan)] for digest, (seen, plan) in known.items()}
+    values = {digest: [seen, _values(plan)] for digest, (seen, plan) in known.items() if plan}
     text = json.dumps(values, separators=(",", ":")).encode()
     return b"%d %d\n%s" % (VERSION, zlib.crc32(text), text)
 
@@ -165,10 +175,7 @@ def _read(path: Path) -> Known:
     with contextlib.suppress(OSError, ValueError, TypeError):
         head, _, text = path.read_bytes().partition(b"\n")
         if head == b"%d %d" % (VERSION, zlib.crc32(text)):
-            return {
-                digest: (tuple(seen), plan and _plan(plan))
-                for digest, (seen, plan) in json.loads(text).items()
-            }
+            return {digest: (tuple(seen), _plan(plan)) for digest, (seen, plan) in json.loads(text).items()}
     return {}
 
 

@@ -26,7 +26,7 @@ LARGEST_SEED = 2**31 - 1
 """Of those that a person may choose."""
 
 FEWEST_SEEDS = 3
-"""Of each recipe, before one may be called better. Here, as `core.stats` loads scipy and first pages do without."""
+"""Of each recipe, before one may be called better."""
 
 HELD_SEED = 0
 """Where a source of chance starts that a recipe holds fixed: the same for all of its seeds."""

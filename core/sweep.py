@@ -268,7 +268,7 @@ def read_plan(path: Path) -> Plan | None:
         )
         known, looks = int(values.get("known", 0)), int(values.get("looks", 0))
         return Plan(_seeds(values["seeds"]), float(values["created"]), added, known, looks)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # Infinity is no whole number
         return None
 
 

@@ -110,6 +110,9 @@ def test_row_out_of_the_file_is_that_of_its_run(large, counted):
     spec = read.run.spec
     assert found == (read.run.id, spec.recipe, spec.seed, spec.digest, spec.data_fingerprint, spec.created)
     assert found == (read.id, read.recipe, read.seed, read.digest, read.data_fingerprint, read.created)
+    assert [getattr(row, name) for name in index_rows._FIELDS[1:]] == [
+        getattr(read, name) for name in index_rows._FIELDS[1:]
+    ]
     assert row.run.spec == spec and row.run.folder == read.run.folder and row.run is row.run
     assert counted["_kept_run"] == 1
 

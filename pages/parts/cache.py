@@ -22,7 +22,7 @@ from core.store import RunStore
 from core.sweep import Sweep
 from pages.parts import all_runs
 
-if TYPE_CHECKING:  # scipy takes a second to import: only where a statistic is computed
+if TYPE_CHECKING:  # takes long to import: only where a statistic is computed
     from core.stats import Comparison
     from core.study import Study
 

@@ -82,8 +82,7 @@ def _candidates(run: Run) -> list[Run]:
     alike = (
         row.run
         for row in cache.rows()
-        if row.run.id != run.id
-        and (row.run.spec.recipe.model, row.run.spec.recipe.depth) == (recipe.model, recipe.depth)
+        if row.id != run.id and (row.recipe.model, row.recipe.depth) == (recipe.model, recipe.depth)
     )
     return [
         other

@@ -166,10 +166,10 @@ def _ask(marked: list[Row]) -> None:
 
 def _losses(going: list[Row]) -> list[str]:
     """What sweeps lose, in sentences; the largest losses first."""
-    ids = {row.run.id for row in going}
+    ids = {row.id for row in going}
     found = []
     for sweep in cache.sweeps():
-        lost = [seed for seed, row in sweep.runs.items() if row is not None and row.run.id in ids]
+        lost = [seed for seed, row in sweep.runs.items() if row is not None and row.id in ids]
         if lost and (len(sweep.runs) > 1 or sweep.plan):
             found.append((sweep, lost))
     found.sort(key=lambda pair: len(pair[1]), reverse=True)
