@@ -6,21 +6,15 @@ and forbids every other one, and every request: a text that slipped through unes
 """
 
 import base64
-import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.packing import packed
-from core.paths import ROOT
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-TEMPLATES = ROOT / "core" / "templates"
+from core.templating import TEMPLATES, environment
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ def render(report: Report) -> bytes:
     data = json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     plotly, script = _plotly(), _script()
     page = (
-        _environment()
+        environment(autoescape=True)
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -104,20 +98,6 @@ def render(report: Report) -> bytes:
         )
     )
     return page.encode()
-
-
-@functools.cache
-def _environment() -> "Environment":
-    """Made when the first report is: a tenth of a second that the first view of a page need not take."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        autoescape=True,
-    )
 
 
 def _policy(*scripts: str) -> str:

@@ -6,21 +6,15 @@ streams as here (`core.seeds`); augmentation is torchvision's, one image at a ti
 Nothing that people named (folders, classes) goes into the text: it is code.
 """
 
-import functools
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.config import KNOBS, Recipe, applying_fields, in_words
 from core.errors import UserError
 from core.layers import FAST_CHANNELS, blocks_per_stage, scaled
-from core.paths import ROOT
 from core.seeds import sources_of
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-TEMPLATES = ROOT / "core" / "templates"
+from core.templating import environment
 
 _COVERED = """
     dataset image_size normalisation validation_share model width activation dropout batch_norm hidden
@@ -67,30 +61,16 @@ def plain_script(recipe: Recipe, seed: int, facts: Facts) -> str:
             )
     from jinja2 import TemplateNotFound
 
-    environment = _environment()
+    templates = environment(keep_trailing_newline=True)
     values = {**_values(recipe, seed, facts), **_network_values(recipe, facts.classes)}
     try:
-        network = environment.get_template(f"network_{recipe.model}.py.j2").render(values)
+        network = templates.get_template(f"network_{recipe.model}.py.j2").render(values)
     except TemplateNotFound as error:
         raise UserError(
             f"The plain script does not know the model {recipe.model}: take its weights or its recipe instead."
         ) from error
-    text = environment.get_template("plain_script.py.j2").render({**values, "network": network.strip()})
+    text = templates.get_template("plain_script.py.j2").render({**values, "network": network.strip()})
     return re.sub(r"\n{4,}", "\n\n\n", text)
-
-
-@functools.cache
-def _environment() -> "Environment":
-    """Made when the first script is: a tenth of a second that the first view of a page need not take."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-    )
 
 
 def _values(recipe: Recipe, seed: int, facts: Facts) -> dict[str, Any]:

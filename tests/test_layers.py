@@ -31,7 +31,7 @@ LAYERS = (
         "classify_figures figures field_figures judge_figures overlay packing seed_figures seed_traces search_figures side_figures",
     ),
     # What is taken home as a file: from records, data sets and pictures, without torch.
-    ("exports", "export_tables html_report plain_script report_of_run report_of_sweeps"),
+    ("exports", "export_tables templating html_report plain_script report_of_run report_of_sweeps"),
     (
         "processes",
         "detached frames decoding decoding_child probe preparation opening proof prover pretrained worker shift runner crew launch executors members answering asking classify classify_command own_weights own_weights_child own_weights_fit neighbours search searches searcher terminal sweep_commands search_command taking export_child export_onnx export_command __main__ doctor doctor_command",

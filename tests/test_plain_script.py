@@ -161,7 +161,7 @@ def test_field_that_the_script_does_not_know_is_refused_by_name(monkeypatch):
 
 
 def test_model_that_the_script_does_not_know_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("core.plain_script._environment", lambda: _without("network_baseline.py.j2"))
+    monkeypatch.setattr("core.plain_script.environment", lambda **_: _without("network_baseline.py.j2"))
     with pytest.raises(UserError, match="model baseline"):
         script(Recipe())
 
