@@ -17,36 +17,24 @@ So a run that ended long ago and is changed by hand, or a bit of which flips, is
 `ceil(runs / turn)` calls; without a turn, and by the doctor, at once.
 """
 
-import itertools
 import json
 import os
-import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core.changes import Changes
 from core.index_file import IndexFile
-from core.index_rows import (
-    CHANGING,
-    Entry,
-    Row,
-    Stamp,
-    Stamps,
-    as_text,
-    packed,
-    read_row,
-    restored,
-    settled,
-)
+from core.index_records import packed, restored
+from core.index_rows import Entry, Row, Stamps, as_text, read_row, settled
 from core.labels import read_labels
+from core.stamps import CHANGING, Stamp, Turns, latest, stamp
 from core.store import FORMAT, RUN_ID, RunStore
 
 __all__ = ["INDEX_NAME", "TURN", "Row", "RunIndex"]
 
 INDEX_NAME = ".index.sqlite"
-VERSION = 1000 * FORMAT + 9
+VERSION = 1000 * FORMAT + 10
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
@@ -94,7 +82,7 @@ class RunIndex:
         self._places: dict[str, int] = {}  # inodes of the runs' folders by their names
         self._unwritten: set[str] = set()  # of which the file has no record, not even an older one
         self._claimed: Stamp = None  # the state of the folder of which the file claims to have all runs
-        self._ring: Iterator[str] = iter(())
+        self._turns = Turns()
 
     @property
     def unreadable(self) -> int:
@@ -154,27 +142,24 @@ class RunIndex:
         return packed(Entry(known.place, seen, over, row)) == packed(known)
 
     def _load(self) -> None:
-        claim, shared, records = self._file.read()
-        self._known, self._unsaved = restored(self._store.folder, shared, records)
-        self._gone = {record[1] for record in records} - self._known.keys()
-        now = _stamp(str(self._store.folder))
-        if claim and now and claim == _claim(now, self._known):
+        claim, groups = self._file.read()
+        self._known, self._unsaved, self._gone = restored(self._store.folder, groups)
+        now = stamp(str(self._store.folder))
+        if claim and now and claim == _claim(now, len(self._known)):
             self._listed = self._claimed = now
             self._places = {run_id: entry.place for run_id, entry in self._known.items()}
         self._rows = [entry.row for entry in reversed(self._known.values())]
-        self._watched = {
-            run_id for run_id, entry in self._known.items() if not entry.over or entry.is_changing
-        }
+        self._watched = {run_id for run_id, entry in self._known.items() if not entry.is_quiet}
 
     def _list(self) -> list[str]:
         """Ids of runs that are new here, or lie in another folder; those that are gone are left out.
 
         A change of the folder's time tells that one came or went; nothing is listed where it is the same.
         """
-        now = _stamp(str(self._store.folder))
+        now = stamp(str(self._store.folder))
         if now is not None and now == self._listed:
             return []
-        self._listed = None if now is None or now[1] >= _latest(LISTING_SETTLES_SECONDS) else now
+        self._listed = None if now is None or now[1] >= latest(LISTING_SETTLES_SECONDS) else now
         self._places = _places(self._store.folder)
         gone = self._known.keys() - self._places.keys()
         for run_id in gone:
@@ -192,23 +177,17 @@ class RunIndex:
             if run_id not in known or known[run_id].place != place
         ]
 
-    def _next(self, turn: int | None) -> Iterable[str]:
-        """Those whose turn it is, each once in a round."""
-        if turn is None or turn >= len(self._known):
-            return list(self._known)
-        found = list(itertools.islice(self._ring, turn))
-        if len(found) < turn:
-            self._ring = iter(list(self._known))
-            found += itertools.islice(self._ring, turn - len(found))
-        return found
+    def _next(self, turn: int | None) -> list[str]:
+        """Those whose turn it is."""
+        return self._turns.next(self._known.keys(), len(self._known) if turn is None else turn)
 
     def _look_at(self, due: set[str], report: Report | None) -> None:
         """Bring what is known of some runs up to date."""
-        latest, before = _latest(SETTLING_SECONDS), len(self._unsaved)
+        settled_at, before = latest(SETTLING_SECONDS), len(self._unsaved)
         for number, run_id in enumerate(due):
             if report and number % 100 == 0:
                 report(number, len(due))
-            self._look(run_id, latest)
+            self._look(run_id, settled_at)
             if len(self._unsaved) - before >= SAVED_AT_ONCE:
                 self._save()
                 before = len(self._unsaved)
@@ -216,7 +195,7 @@ class RunIndex:
             self._known = dict(sorted(self._known.items(), key=_created))
             self._disordered = False
 
-    def _look(self, run_id: str, latest: int) -> None:
+    def _look(self, run_id: str, settled_at: int) -> None:
         known, place = self._known.get(run_id), self._places.get(run_id)
         stamps = _stamps(self._store.folder, run_id)
         entry = None if place is None else self._entry(run_id, place, stamps, known)
@@ -224,13 +203,13 @@ class RunIndex:
             self._leave_out(run_id)
             return
         if entry is not known:
-            entry.seen = as_text(settled(stamps, latest))
+            entry.seen = as_text(settled(stamps, settled_at))
             if known is None or (known.seen, known.place) != (entry.seen, place):
                 self._unsaved.add(run_id)
             if known is None:
                 self._unwritten.add(run_id)
             self._put(run_id, entry)
-        if entry.over and not entry.is_changing:
+        if entry.is_quiet:
             self._watched.discard(run_id)
         else:
             self._watched.add(run_id)
@@ -291,27 +270,23 @@ class RunIndex:
         whole = self._listed and len(self._known) == len(self._places) and self._unwritten <= ready
         if not ready and not self._gone and (not whole or self._listed == self._claimed):
             return
-        claim = _claim(self._listed, self._known) if whole else ""
-        entries = sorted((self._known[run_id] for run_id in ready), key=lambda entry: entry.row.created)
-        if self._file.write([packed(entry) for entry in entries], self._gone, claim):
-            self._unsaved -= ready
-            self._unwritten -= ready
+        claim = _claim(self._listed, len(self._known)) if whole else ""
+        records = [packed(self._known[run_id]) for run_id in ready]
+        missing = self._file.write(records, self._gone, claim, self._known.keys())
+        if missing is not None:
+            self._unsaved = self._unsaved - ready | missing
+            self._unwritten = self._unwritten - ready | missing
             self._gone = set()
             self._claimed = self._listed if whole else None
 
 
-def _claim(folder: Stamp, run_ids: Iterable[str]) -> str:
-    """Whoever finds the folder of runs as it was then, and just these runs in the file, needn't list the folder."""
-    return json.dumps([folder, zlib.crc32("".join(sorted(run_ids)).encode())])
+def _claim(folder: Stamp, runs: int) -> str:
+    """Whoever finds the folder of runs as it was then, and so many in the file, needn't list the folder."""
+    return json.dumps([folder, runs])
 
 
 def _created(named: tuple[str, Entry]) -> float:
     return named[1].row.created
-
-
-def _latest(settling_seconds: float) -> int:
-    """What changed after this moment, in nanoseconds, may not be believed yet."""
-    return time.time_ns() - int(settling_seconds * 1e9)
 
 
 def _places(folder: Path) -> dict[str, int]:
@@ -324,12 +299,4 @@ def _places(folder: Path) -> dict[str, int]:
 
 
 def _stamps(folder: Path, run_id: str) -> Stamps:
-    return tuple(_stamp(f"{folder}/{run_id}/{name}") for name in _FILES)
-
-
-def _stamp(path: str) -> Stamp:
-    try:
-        status = os.stat(path)  # noqa: PTH116  (thousands of times a call: a Path would double it)
-    except OSError:
-        return None
-    return status.st_ino, status.st_ctime_ns, status.st_size
+    return tuple(stamp(f"{folder}/{run_id}/{name}") for name in _FILES)

@@ -6,17 +6,15 @@ as long as these are the same. That file may be deleted at any time; a damaged o
 """
 
 import contextlib
-import itertools
 import json
 import os
 import re
-import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from core.paths import write_atomically
+from core.stamps import CHANGING, Stamp, Turns, latest, stamp
 from core.sweep import FORMAT, Added, Plan, read_plan
 
 INDEX_NAME = ".index"
@@ -34,14 +32,8 @@ SETTLING_SECONDS = 2.0
 
 _NAME = re.compile(r"([0-9a-f]{16})\.json")
 
-Seen = tuple[int, int, int]
-"""Inode, change time in nanoseconds, size."""
-
-Known = dict[str, tuple[Seen, Plan | None]]
+Known = dict[str, tuple[Stamp, Plan | None]]
 """By digest; None for a plan that can't be read."""
-
-_CHANGING: Seen = (0, 0, 0)
-"""In place of what was seen of a file that is to be read anew."""
 
 
 class PlanIndex:
@@ -56,8 +48,8 @@ class PlanIndex:
         self._known: Known | None = None
         self._unwritten: set[str] = set()
         self._writable = True
-        self._looked_at: tuple[int, int] | None = None
-        self._ring: Iterator[str] = iter(())
+        self._looked_at: Stamp = None
+        self._turns = Turns()
 
     def of(self, digest: str) -> tuple[Plan | None, bool]:
         """The plan of a recipe, and whether there is a file of it, be it one that can't be read."""
@@ -69,11 +61,11 @@ class PlanIndex:
         first = self._known is None
         if self._known is None:
             self._known = _read(self._file)
-        now = self._stamp()
+        now = stamp(self._folder)
         if now and now == self._looked_at:
-            changed = any([self._look(digest) for digest in self._next()])
+            changed = any([self._look(digest) for digest in self._turns.next(self._known.keys(), TURN)])
         else:
-            settled = now is not None and now[1] < time.time_ns() - int(SETTLING_SECONDS * 1e9)
+            settled = now is not None and now[1] < latest(SETTLING_SECONDS)
             there = self._names()
             if there is None:  # not to be listed at the moment
                 settled, there = False, set(self._known)
@@ -97,20 +89,13 @@ class PlanIndex:
         if written and all(
             plan == read_plan(self._folder / f"{digest}.json")
             for digest, (seen, plan) in written.items()
-            if seen == _seen(self._folder / f"{digest}.json")
+            if seen == stamp(self._folder / f"{digest}.json")
         ):
             return "in order"
         with contextlib.suppress(OSError):  # of who may not take it away, the memory is right at least
             self._file.unlink(missing_ok=True)
         self._known = {}
         return "was damaged or of another version: made anew when it is needed"
-
-    def _stamp(self) -> tuple[int, int] | None:
-        try:
-            status = self._folder.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_ctime_ns
 
     def _names(self) -> set[str] | None:
         try:
@@ -120,26 +105,19 @@ class PlanIndex:
         except OSError:
             return None
 
-    def _next(self) -> list[str]:
-        found = list(itertools.islice(self._ring, TURN))
-        if len(found) < TURN:
-            self._ring = iter(list(self._known))
-            found += itertools.islice(self._ring, TURN - len(found))
-        return found
-
     def _look(self, digest: str) -> bool:
         """Bring one plan up to date; whether it is another one now."""
         path = f"{self._folder}/{digest}.json"
-        seen, known = _seen(path), self._known.get(digest)
+        seen, known = stamp(path), self._known.get(digest)
         if seen is None:
             return self._known.pop(digest, None) is not None
         if known and known[0] == seen:
             return False
         plan = read_plan(Path(path))
         # One that can't be read is tried again, too: perhaps it could not be opened just now.
-        anew = plan is None or seen[1] >= time.time_ns() - int(SETTLING_SECONDS * 1e9)
+        anew = plan is None or seen[1] >= latest(SETTLING_SECONDS)
         same = known is not None and known[1] == plan
-        self._known[digest] = (_CHANGING if anew else seen, known[1] if same else plan)
+        self._known[digest] = (CHANGING if anew else seen, known[1] if same else plan)
         if not anew:
             self._unwritten.add(digest)
         return not same
@@ -153,14 +131,6 @@ class PlanIndex:
         except OSError:  # of who may not write here, or has no room, the memory does alone
             self._writable = False
         self._unwritten.clear()
-
-
-def _seen(path: str | Path) -> Seen | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116  (thousands of times a call)
-    except OSError:
-        return None
-    return status.st_ino, status.st_ctime_ns, status.st_size
 
 
 def _content(known: Known) -> bytes:

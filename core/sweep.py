@@ -10,7 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -60,20 +60,46 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A recipe on certain images, with the run that answers for each of its seeds.
+    """A recipe on certain images: all its runs, and the plan of its seeds.
 
-    `runs` maps each seed that counts to its run, or to None where it was planned and never started;
-    `outside` has the runs of other seeds, which were trained without being part of the plan. What is worked out of
-    them is kept, as pages ask it of ten thousand sweeps at each view: not to be changed by who gets it.
+    What it says of them is worked out when it is asked for the first time, and kept, as pages have ten thousand
+    sweeps and ask little of most: not to be changed by who gets it.
     """
 
-    digest: str
-    recipe: Recipe
-    data_fingerprint: str
+    attempts: list[Row]
+    """Every run of the recipe, whatever its seed; newest first, at least one."""
     plan: Plan | None
-    runs: dict[int, Row | None]
-    outside: list[Row] = field(default_factory=list)
     plan_unreadable: bool = False
+
+    @property
+    def digest(self) -> str:
+        return self.attempts[0].digest
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.attempts[0].recipe
+
+    @property
+    def data_fingerprint(self) -> str:
+        return self.attempts[0].data_fingerprint
+
+    @cached_property
+    def runs(self) -> dict[int, Row | None]:
+        """Each seed that counts with the run that answers for it, or None where it was planned and never started."""
+        counted = sorted(self.plan.all_seeds) if self.plan else self._answers
+        return {seed: self._answers.get(seed) for seed in counted}
+
+    @cached_property
+    def outside(self) -> list[Row]:
+        """The runs of other seeds, which were trained without being part of the plan."""
+        return [self._answers[seed] for seed in sorted(self._answers.keys() - self.runs.keys())]
+
+    @cached_property
+    def _answers(self) -> dict[int, Row]:
+        attempts: dict[int, list[Row]] = defaultdict(list)
+        for row in self.attempts:
+            attempts[row.seed].append(row)
+        return {seed: answering(rows) for seed, rows in sorted(attempts.items())}
 
     @cached_property
     def final(self) -> bool:
@@ -154,7 +180,10 @@ def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.digest].append(row)
-    return [put_together(group, plans.get(digest), digest in plans) for digest, group in groups.items()]
+    return [
+        Sweep(group, plans.get(digest), plan_unreadable=digest in plans and plans[digest] is None)
+        for digest, group in groups.items()
+    ]
 
 
 def find_sweep(found: list[Sweep], digest: str) -> Sweep:
@@ -182,29 +211,6 @@ def answering(attempts: list[Row]) -> Row:
         return attempts[0]
     ordered = sorted(attempts, key=lambda row: row.run.spec.attempt)
     return next((row for row in ordered if row.state.conclusive), ordered[-1])
-
-
-def put_together(group: list[Row], plan: Plan | None, planned: bool) -> Sweep:
-    """The sweep of all runs of one recipe.
-
-    Args:
-        planned: whether there is a file of a plan, be it one that can't be read.
-    """
-    attempts: dict[int, list[Row]] = defaultdict(list)
-    for row in group:
-        attempts[row.seed].append(row)
-    by_seed = {seed: answering(rows) for seed, rows in sorted(attempts.items())}
-    counted = sorted(plan.all_seeds) if plan else by_seed
-    newest = group[0]
-    return Sweep(
-        newest.digest,
-        newest.recipe,
-        newest.data_fingerprint,
-        plan,
-        {seed: by_seed.get(seed) for seed in counted},
-        [by_seed[seed] for seed in sorted(by_seed.keys() - set(counted))],
-        plan_unreadable=planned and plan is None,
-    )
 
 
 def settle_plan(store: RunStore, digest: str, seeds: list[int], rows: list[Row]) -> Plan:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from core.index import Row
 from core.plan_index import PlanIndex
 from core.store import RunStore
-from core.sweep import FOLDER, Sweep, put_together
+from core.sweep import FOLDER, Sweep
 
 
 class SweepList:
@@ -14,7 +14,7 @@ class SweepList:
     def __init__(self, store: RunStore) -> None:
         self._plans = PlanIndex(store.folder / FOLDER)
         self._rows: list[Row] | None = None
-        self._known: dict[str, tuple[list[Row], Sweep]] = {}
+        self._known: dict[str, Sweep] = {}
         self._found: list[Sweep] = []
 
     def of(self, rows: list[Row]) -> list[Sweep]:
@@ -28,9 +28,9 @@ class SweepList:
         groups: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             groups[row.digest].append(row)
-        self._known = {digest: (group, self._sweep(digest, group)) for digest, group in groups.items()}
+        self._known = {digest: self._sweep(digest, group) for digest, group in groups.items()}
         self._rows = rows
-        self._found = [sweep for _, sweep in self._known.values()]
+        self._found = list(self._known.values())
         return self._found
 
     def examine(self) -> str:
@@ -38,10 +38,16 @@ class SweepList:
         return self._plans.examine()
 
     def _sweep(self, digest: str, group: list[Row]) -> Sweep:
-        known, sweep = self._known.get(digest, (None, None))
-        plan, planned = self._plans.of(digest)
-        same_plan = sweep and sweep.plan is plan and sweep.plan_unreadable == (planned and plan is None)
-        return sweep if same_plan and _same(known, group) else put_together(group, plan, planned)
+        known, (plan, planned) = self._known.get(digest), self._plans.of(digest)
+        unreadable = planned and plan is None
+        if (
+            known
+            and known.plan is plan
+            and known.plan_unreadable == unreadable
+            and _same(known.attempts, group)
+        ):
+            return known
+        return Sweep(group, plan, unreadable)
 
 
 def _same(known: list[Row], group: list[Row]) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from core import index, index_file, index_rows
+from core import index, index_records, index_rows
 from core import store as store_module
 from core.config import Recipe
 from core.errors import UserError
@@ -155,7 +155,7 @@ def test_run_that_goes_on_is_noticed(store, tiny_recipe):
 def test_file_that_changed_just_now_is_not_believed(store, tiny_recipe, monkeypatch):
     """Two contents of one length may be written within one tick of the file system's clock."""
     monkeypatch.setattr(index, "SETTLING_SECONDS", 60.0)
-    monkeypatch.setattr(index, "_stamp", lambda path: (1, time.time_ns(), 1) if "looks" not in path else None)
+    monkeypatch.setattr(index, "stamp", lambda path: (1, time.time_ns(), 1) if "looks" not in path else None)
     run, _ = store.open(tiny_recipe, 1, "data")
     shared = RunIndex(store)
     for accuracy in (0.5, 0.7):
@@ -205,7 +205,7 @@ def test_look_is_counted_without_reading_the_events_again(store, finished_run, m
     monkeypatch.setattr(index_rows, "read_history", None)
     if settling > 0:  # the looks are young, the rest is not
         monkeypatch.setattr(index, "SETTLING_SECONDS", 0.0)
-        monkeypatch.setattr(index, "_stamp", _young(index._stamp, "looks.jsonl"))
+        monkeypatch.setattr(index, "stamp", _young(index.stamp, "looks.jsonl"))
     for looks in (1, 2, 3):
         finished_run.look("here")
         assert shared.rows()[0].looks == looks
@@ -225,7 +225,7 @@ def _young(stamp, end):
 @pytest.fixture
 def counted(monkeypatch) -> Counter:
     """How often the folder of runs is listed, and a recipe checked."""
-    return count_calls(monkeypatch, (index, "_places"), (index_rows, "recipe_of"))
+    return count_calls(monkeypatch, (index, "_places"), (index_records, "recipe_of"))
 
 
 @pytest.fixture
@@ -242,13 +242,13 @@ def quiet(every_kind, monkeypatch, counted) -> RunStore:
 
 def change_file(store: RunStore, statement: str) -> None:
     """By hand, so that the folder of runs stays as it is."""
-    before = index._stamp(str(store.folder))
+    before = index.stamp(str(store.folder))
     connection = sqlite3.connect(store.folder / INDEX_NAME)
     connection.execute("PRAGMA journal_mode = PERSIST")
     with connection:
         connection.execute(statement)
     connection.close()
-    assert index._stamp(str(store.folder)) == before
+    assert index.stamp(str(store.folder)) == before
 
 
 def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
@@ -261,7 +261,7 @@ def test_next_process_lists_no_folder_that_has_not_changed(quiet, counted):
 
 def test_training_run_keeps_no_process_from_trusting_the_folder(quiet, counted, monkeypatch):
     run = next(run for run in quiet.runs() if run.state() is RunState.QUEUED)
-    monkeypatch.setattr(index, "_stamp", _young(index._stamp, f"{run.id}/events.jsonl"))
+    monkeypatch.setattr(index, "stamp", _young(index.stamp, f"{run.id}/events.jsonl"))
     finished = next(run for run in quiet.runs() if run.state() is RunState.FINISHED)
     for number in (2, 3):
         finished.look("here")  # is written down, with a claim
@@ -271,41 +271,61 @@ def test_training_run_keeps_no_process_from_trusting_the_folder(quiet, counted, 
 
 
 def test_records_that_are_gone_from_the_file_or_too_many_are_noticed(quiet, counted):
-    change_file(quiet, "DELETE FROM runs WHERE rowid = (SELECT MIN(rowid) FROM runs)")
+    change_file(quiet, "DELETE FROM recipes WHERE rowid = (SELECT MIN(rowid) FROM recipes)")
     assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
     assert counted["_places"] == 1
 
 
-def test_as_many_records_but_other_ones_are_noticed(quiet, counted, monkeypatch):
-    monkeypatch.setattr(index_file, "_checksum", lambda *record: 7)
-    (quiet.folder / INDEX_NAME).unlink()
+def test_writer_claims_nothing_of_records_that_another_one_dropped(quiet, counted):
+    """A run is away for a moment, and one of two processes sees that."""
+    stale, run_id = RunIndex(quiet), quiet.runs()[0].id
+    stale.rows()
+    (quiet.folder / run_id).rename(quiet.folder / "away")
     RunIndex(quiet).rows()
-    RunIndex(quiet).rows()
-    counted["_places"] = 0
-    change_file(quiet, f"UPDATE runs SET id = '{'f' * 32}' WHERE rowid = (SELECT MIN(rowid) FROM runs)")
+    (quiet.folder / "away").rename(quiet.folder / run_id)
+    stale.rows()
+    counted.clear()
     assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
     assert counted["_places"] == 1
+    for _ in range(2):  # it puts them back, and then claims them
+        stale.rows()
+    counted.clear()
+    assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
+    assert counted["_places"] == 0
+
+
+def test_records_of_two_writers_stand_beside_each_other(store, tiny_recipe, counted):
+    """Seeds of one recipe share a record; who writes one of them leaves the others as they are."""
+    both = [RunIndex(store), RunIndex(store)]
+    runs = [store.open(tiny_recipe, seed, "data")[0] for seed in range(6)]
+    for place, run in enumerate(runs):
+        write(run, STARTED, epoch(1, 0.5), finished(0.5 + place / 100))
+        both[place % 2].rows()
+    (_, groups), read = index.IndexFile(store.folder / INDEX_NAME, index.VERSION).read(), []
+    assert [len(group.ids.split("\n")) for group in groups] == [6]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index, "read_row", lambda *args: read.append(args))
+        assert told(RunIndex(store).rows()) == truth(store) and not read
 
 
 def test_recipes_are_checked_once_by_new_rules_and_then_whole(quiet, counted, monkeypatch):
     """As after an update that adds a field: texts of before lack it, and are gone afterwards."""
-    monkeypatch.setattr(index_rows, "RULES", "of before")
+    monkeypatch.setattr(index_records, "RULES", "of before")
     monkeypatch.setattr(Recipe, "to_dict", _without_hue(Recipe.to_dict))
-    index_rows._shared_text.cache_clear()
+    index_records._shared_text.cache_clear()
     (quiet.folder / INDEX_NAME).unlink()
     RunIndex(quiet).rows()
     monkeypatch.undo()
-    monkeypatch.setattr(index_file, "TIDIED_FROM", 2)
-    index_rows._shared_text.cache_clear()
+    index_records._shared_text.cache_clear()
     checked = []
-    monkeypatch.setattr(index_rows, "recipe_of", lambda text: checked.append(text) or recipe_of(text))
+    monkeypatch.setattr(index_records, "recipe_of", lambda text: checked.append(text) or recipe_of(text))
     for _ in range(3):
         recipes = [row.run.spec.recipe for row in RunIndex(quiet).rows()]
         assert all(vars(recipe) == vars(Recipe.from_dict(recipe.to_dict())) for recipe in recipes)
         assert len(checked) == len(set(recipes))
     connection = sqlite3.connect(quiet.folder / INDEX_NAME)
-    shared = {name for (name,) in connection.execute("SELECT name FROM recipes")}
-    assert shared == {name for (name,) in connection.execute("SELECT recipe FROM runs")}
+    groups = {name for (name,) in connection.execute("SELECT name FROM recipes")}
+    assert groups == {name for (name,) in connection.execute("SELECT name FROM members")}
 
 
 def _without_hue(to_dict):
@@ -313,12 +333,14 @@ def _without_hue(to_dict):
 
 
 def test_recipe_that_new_rules_refuse_is_left_out_for_good(quiet, monkeypatch):
-    monkeypatch.setattr(index_rows, "RULES", "others")
-    for module in (index_rows, store_module):
+    monkeypatch.setattr(index_records, "RULES", "others")
+    for module in (index_records, store_module):
         monkeypatch.setattr(module, "recipe_of", refusing)
     for _ in range(2):
         assert RunIndex(quiet).rows() == []
-    assert sqlite3.connect(quiet.folder / INDEX_NAME).execute("SELECT COUNT(*) FROM runs").fetchone() == (0,)
+    connection = sqlite3.connect(quiet.folder / INDEX_NAME)
+    for table in ("recipes", "members"):
+        assert connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
 
 
 def refusing(text):
@@ -338,7 +360,7 @@ def test_run_that_comes_back_at_the_very_moment_is_looked_at_next_time(quiet, mo
         return found
 
     shared._list = list_and_restore
-    shared._ring = iter([run_id])  # its turn
+    shared._turns._round = iter([run_id])  # its turn
     shared.rows()
     assert repr(told(RunIndex(quiet).rows())) == repr(truth(quiet))
 
@@ -357,15 +379,18 @@ def _wipe_a_page(path):
 
 def _other_version(path):
     connection = sqlite3.connect(path)
-    connection.execute("DROP TABLE runs")
+    connection.execute("DROP TABLE recipes")
     connection.execute("PRAGMA user_version = 999999")
     connection.close()
 
 
-def _no_table(path):
-    connection = sqlite3.connect(path)
-    connection.execute("DROP TABLE runs")
-    connection.close()
+def _without(table):
+    def drop(path):
+        connection = sqlite3.connect(path)
+        connection.execute(f"DROP TABLE {table}")
+        connection.close()
+
+    return drop
 
 
 DAMAGES = [
@@ -375,7 +400,7 @@ DAMAGES = [
     _flip_a_bit,
     _wipe_a_page,
     _other_version,
-    _no_table,
+    *map(_without, ("claims", "recipes", "members")),
 ]
 
 

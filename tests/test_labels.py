@@ -105,7 +105,7 @@ def test_labels_reach_the_rows_without_the_events_being_read_again(
     assert shared.rows()[0].labels == Labels()
     monkeypatch.setattr(index_rows, "read_history", None)
     if settling > 0:  # labels are young, the rest is not
-        real = index._stamp
+        real = index.stamp
 
         def young(path):
             found = real(path)
@@ -113,7 +113,7 @@ def test_labels_reach_the_rows_without_the_events_being_read_again(
                 return found[0], found[1] + 10**15, found[2]
             return found
 
-        monkeypatch.setattr(index, "_stamp", young)
+        monkeypatch.setattr(index, "stamp", young)
     for note in ("aa", "bb"):
         change_labels([finished_run.folder], lambda labels, note=note: labels.noted(note))
         assert shared.rows()[0].labels.note == note == RunIndex(store).rows()[0].labels.note

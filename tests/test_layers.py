@@ -20,7 +20,7 @@ LAYERS = (
     ("statistics", "stats class_report robustness ladder lesson energy"),
     (
         "records",
-        "changes history store launches demands cluster estimate index index_file index_rows sweep plan_index sweep_list forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs labels trash run_filter side_by_side search_log search_worth",
+        "changes history store launches demands cluster estimate index index_file index_records index_rows stamps sweep plan_index sweep_list forecast predictions filters study seed_table tables verdicts report experiments storage repair doctor doctor_runs labels trash run_filter side_by_side search_log search_worth",
     ),
     (
         "learning",

@@ -98,7 +98,7 @@ def test_young_plan_is_not_believed(folder, counted, monkeypatch):
 def test_plan_that_is_young_when_others_are_written_down_is_read_by_the_next(folder, counted):
     index = PlanIndex(folder)
     index.update()
-    index._known[digest_of(3)] = (plan_index._CHANGING, index._known[digest_of(3)][1])
+    index._known[digest_of(3)] = (plan_index.CHANGING, index._known[digest_of(3)][1])
     (folder / INDEX_NAME).write_bytes(plan_index._content(index._known))
     counted.clear()
     PlanIndex(folder).update()

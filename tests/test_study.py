@@ -137,7 +137,7 @@ def test_kept_figures_are_those_of_these_very_runs(store, sweep, tiny_recipe):
     figures = robustness(study(sweep.finished))
     keep_robustness(store, sweep, figures)
     assert kept_robustness(store, sweep) == figures
-    fewer = dataclasses.replace(sweep, runs={0: sweep.runs[0], 1: sweep.runs[1]})
+    fewer = dataclasses.replace(sweep, attempts=[sweep.runs[0], sweep.runs[1]], plan=None)
     assert kept_robustness(store, fewer) is None
     write(sweep.finished[0].run, [1, 1, 1, 1, 1, 1], sure=7.0)
     (sweep.finished[0].run.folder / "predictions.npz").touch()

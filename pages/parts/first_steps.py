@@ -108,6 +108,11 @@ def _train(trained: bool) -> None:
 
 def _repeated(sweeps: list[Sweep]) -> tuple[bool, bool]:
     """Whether a recipe was repeated often enough, and whether two were on the same images."""
-    enough = [sweep for sweep in sweeps if len(sweep.finished) >= FEWEST_SEEDS]
-    data = [(sweep.recipe.dataset, sweep.data_fingerprint) for sweep in enough]
-    return bool(enough), len(data) > len(set(data))
+    seen: set[tuple[str, str]] = set()
+    for sweep in sweeps:
+        if len(sweep.finished) >= FEWEST_SEEDS:
+            images = (sweep.recipe.dataset, sweep.data_fingerprint)
+            if images in seen:
+                return True, True
+            seen.add(images)
+    return bool(seen), False

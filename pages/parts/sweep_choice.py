@@ -1,5 +1,7 @@
 """Which recipes over seeds are looked at: those that somebody chose, of all that there are."""
 
+import itertools
+
 import streamlit as st
 
 from core.naming import distinct_names
@@ -23,10 +25,11 @@ def choose_sweeps(found: list[Sweep]) -> list[Sweep]:
     known = [digest for digest in dict.fromkeys(held or []) if digest in by_digest]
     st.session_state["seeds.recipes"] = known if known or held == [] else _first(found)
     words = _words() if len(by_digest) > MOST_OFFERED else ()
-    titles = cache.of_sweeps(_titles)
+    offered = _offered(by_digest, st.session_state["seeds.recipes"], words)
+    titles = _titles([by_digest[digest] for digest in offered])
     chosen = st.multiselect(
         "Recipes to look at",
-        _offered(titles, st.session_state["seeds.recipes"], words),
+        offered,
         format_func=titles.get,
         key="seeds.recipes",
         persist_state="session",
@@ -50,18 +53,17 @@ def _words() -> tuple[str, ...]:
     return tuple((found or "").casefold().split())
 
 
-def _offered(titles: dict[str, str], chosen: list[str], words: tuple[str, ...]) -> list[str]:
-    """Digests: the chosen ones and the newest that match, in the order of all."""
-    if len(titles) <= MOST_OFFERED:
-        return list(titles)
-    left, found = MOST_OFFERED, list(chosen)
-    for digest, title in titles.items():
-        if not left:
-            break
-        if digest not in chosen and all(word in title.casefold() for word in words):
-            found.append(digest)
-            left -= 1
-    return found
+def _offered(found: dict[str, Sweep], chosen: list[str], words: tuple[str, ...]) -> list[str]:
+    """Digests: the chosen ones and the newest that match; all in their order where there are few."""
+    if len(found) <= MOST_OFFERED:
+        return list(found)
+    titles = cache.of_sweeps(_titles) if words else {}
+    matching = (
+        digest
+        for digest in found
+        if digest not in chosen and all(word in titles[digest].casefold() for word in words)
+    )
+    return [*chosen, *itertools.islice(matching, MOST_OFFERED)]
 
 
 def _by_digest(found: list[Sweep]) -> dict[str, Sweep]:
@@ -69,7 +71,7 @@ def _by_digest(found: list[Sweep]) -> dict[str, Sweep]:
 
 
 def _titles(found: list[Sweep]) -> dict[str, str]:
-    """Of all recipes, as two may be alike but for one field, which is named then."""
+    """By digest; where two recipes are alike but for one field, that is named."""
     names = distinct_names([sweep.recipe for sweep in found])
     return {sweep.digest: _title(sweep, name) for sweep, name in zip(found, names, strict=True)}
 
@@ -83,7 +85,10 @@ def _title(sweep: Sweep, name: str) -> str:
 
 def _first(found: list[Sweep]) -> list[str]:
     """The newest sweep of several seeds, and the newest other one on the same images."""
-    ordered = sorted(found, key=lambda sweep: len(sweep.runs) < 2)  # stable: newest first among them
-    alike = [sweep for sweep in ordered if sweep.data_fingerprint == ordered[0].data_fingerprint]
-    several = [sweep for sweep in alike if len(sweep.runs) > 1] or alike[:1]
-    return [sweep.digest for sweep in several[:CHOSEN_AT_FIRST]]
+    first = next((sweep for sweep in found if len(sweep.runs) > 1), None)
+    if first is None:
+        return [found[0].digest]
+    alike = (
+        sweep for sweep in found if len(sweep.runs) > 1 and sweep.data_fingerprint == first.data_fingerprint
+    )
+    return [sweep.digest for sweep in itertools.islice(alike, CHOSEN_AT_FIRST)]

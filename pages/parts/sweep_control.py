@@ -32,9 +32,18 @@ def sweep_controls(found: list[Sweep], shown: list[str]) -> None:
 
 
 def _open(found: list[Sweep], shown: list[str]) -> list[Sweep]:
+    wanted = cache.of_sweeps(_moving) | set(shown)
     return [
-        sweep for sweep in found if sweep.under_way or (sweep.digest in shown and sweep.plan and sweep.halted)
+        sweep
+        for sweep in found
+        if sweep.digest in wanted
+        and (sweep.under_way or (sweep.digest in shown and sweep.plan and sweep.halted))
     ]
+
+
+def _moving(found: list[Sweep]) -> set[str]:
+    """Digests of those with a run under way, whether it counts or not; quickly told of ten thousand that are over."""
+    return {sweep.digest for sweep in found if any(row.state.active for row in sweep.attempts)}
 
 
 def _state(open_ones: list[Sweep]) -> list[tuple[object, ...]]:
