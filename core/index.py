@@ -14,11 +14,12 @@ a `turn`, each call looks at
 - so many others as the turn says, the next ones in a ring.
 
 So a run that ended long ago and is changed by hand, or a bit of which flips, is noticed after at most
-`ceil(runs / turn)` calls; without a turn, and by the doctor, at once.
+`ceil(runs / turn)` turns; without a turn, and by the doctor, at once.
 """
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,12 @@ class RunIndex:
 
     Args:
         turn: of ended runs, so many are looked at in each call; None: all.
+        turn_seconds: calls that follow each other faster have one turn together: a page asks several times a view.
     """
 
-    def __init__(self, store: RunStore, turn: int | None = None) -> None:
-        self._store, self._turn = store, turn
+    def __init__(self, store: RunStore, turn: int | None = None, turn_seconds: float = 0.0) -> None:
+        self._store, self._turn, self._turn_seconds = store, turn, turn_seconds
+        self._turned_at = float("-inf")
         self._file = IndexFile(store.folder / INDEX_NAME, VERSION)
         self._forget()
 
@@ -148,7 +151,7 @@ class RunIndex:
         if claim and now and claim == _claim(now, len(self._known)):
             self._listed = self._claimed = now
             self._places = {run_id: entry.place for run_id, entry in self._known.items()}
-        self._rows = [entry.row for entry in reversed(self._known.values())]
+        self._rows = list(reversed(self._known.values()))  # each is its own row
         self._watched = {run_id for run_id, entry in self._known.items() if not entry.is_quiet}
 
     def _list(self) -> list[str]:
@@ -179,7 +182,12 @@ class RunIndex:
 
     def _next(self, turn: int | None) -> list[str]:
         """Those whose turn it is."""
-        return self._turns.next(self._known.keys(), len(self._known) if turn is None else turn)
+        if turn is None:
+            return list(self._known)
+        if time.monotonic() - self._turned_at < self._turn_seconds:
+            return []
+        self._turned_at = time.monotonic()
+        return self._turns.next(self._known.keys(), turn)
 
     def _look_at(self, due: set[str], report: Report | None) -> None:
         """Bring what is known of some runs up to date."""

@@ -37,7 +37,7 @@ class _Shared:
     def __init__(self, runs: Path, group: Group) -> None:
         self.runs = runs
         common, _, self._recipe = group.shared.partition("\n")
-        self._rules, self.digest, self.data_fingerprint = json.loads(common)
+        self._rules, self.digest, self.data_fingerprint, self.dataset, self.model = json.loads(common)
         self._rests = group.rests
 
     @property
@@ -79,7 +79,18 @@ class _Rest(NamedTuple):
 class _KeptRow(Row, Seen):
     """A row out of the file, and its own entry: it takes out of its record what somebody asks for."""
 
-    __slots__ = ("created", "id", "is_quiet", "labels", "number", "place", "seed", "shared", "state")
+    __slots__ = (
+        "created",
+        "digest",
+        "id",
+        "is_quiet",
+        "labels",
+        "number",
+        "place",
+        "seed",
+        "shared",
+        "state",
+    )
 
     @property
     def row(self) -> Row:
@@ -94,8 +105,12 @@ class _KeptRow(Row, Seen):
         return self.shared.recipe
 
     @property
-    def digest(self) -> str:
-        return self.shared.digest
+    def dataset(self) -> str:
+        return self.shared.dataset
+
+    @property
+    def model(self) -> str:
+        return self.shared.model
 
     @property
     def data_fingerprint(self) -> str:
@@ -180,6 +195,7 @@ def _kept(shared: _Shared, number: int, run_id: str, head: list[Any]) -> _KeptRo
     row = _KeptRow.__new__(_KeptRow)
     seed, created, state, is_quiet, place, labels = head
     _put_shared(row, shared)
+    _put_digest(row, shared.digest)
     _put_number(row, number)
     _put_id(row, run_id)
     _put_seed(row, seed)
@@ -192,18 +208,17 @@ def _kept(shared: _Shared, number: int, run_id: str, head: list[Any]) -> _KeptRo
 
 
 # In half the time of `setattr`, which the frozen class would refuse besides.
-_put_shared, _put_number, _put_id = (getattr(_KeptRow, name).__set__ for name in ("shared", "number", "id"))
-_put_seed, _put_created, _put_state = (
-    getattr(_KeptRow, name).__set__ for name in ("seed", "created", "state")
-)
-_put_is_quiet, _put_place, _put_labels = (
-    getattr(_KeptRow, name).__set__ for name in ("is_quiet", "place", "labels")
-)
+_put_shared, _put_digest = _KeptRow.shared.__set__, _KeptRow.digest.__set__
+_put_number, _put_id, _put_seed = _KeptRow.number.__set__, _KeptRow.id.__set__, _KeptRow.seed.__set__
+_put_created, _put_state = _KeptRow.created.__set__, _KeptRow.state.__set__
+_put_is_quiet, _put_place = _KeptRow.is_quiet.__set__, _KeptRow.place.__set__
+_put_labels = _KeptRow.labels.__set__
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)
 def _shared_text(recipe: Recipe, digest: str, fingerprint: str) -> str:
-    return f"{json.dumps([RULES, digest, fingerprint])}\n{json.dumps(recipe.to_dict())}"
+    common = [RULES, digest, fingerprint, recipe.dataset, recipe.model]
+    return f"{json.dumps(common)}\n{json.dumps(recipe.to_dict())}"
 
 
 @functools.lru_cache(maxsize=RECIPES_KEPT)

@@ -50,6 +50,15 @@ class Row:
         return self.run.spec.recipe
 
     @property
+    def dataset(self) -> str:
+        """Of its recipe, as `model`."""
+        return self.recipe.dataset
+
+    @property
+    def model(self) -> str:
+        return self.recipe.model
+
+    @property
     def seed(self) -> int:
         return self.run.spec.seed
 

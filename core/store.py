@@ -85,7 +85,13 @@ class RunState(enum.StrEnum):
     @property
     def active(self) -> bool:
         """Whether something is still going to happen by itself."""
-        return self in _ACTIVE
+        return self in (
+            RunState.QUEUED,
+            RunState.STARTING,
+            RunState.RUNNING,
+            RunState.STOPPING,
+            RunState.RESUMING,
+        )
 
     @property
     def ended(self) -> bool:
@@ -96,12 +102,6 @@ class RunState(enum.StrEnum):
     def conclusive(self) -> bool:
         """Whether training it again would end the same way, so that it counts as the answer."""
         return self in (RunState.FINISHED, RunState.DIVERGED)
-
-
-# A set, as a page may ask it of a hundred thousand runs.
-_ACTIVE = frozenset(
-    (RunState.QUEUED, RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.RESUMING)
-)
 
 
 @dataclass(frozen=True, slots=True)

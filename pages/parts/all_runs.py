@@ -33,6 +33,9 @@ NO_BAR_SECONDS = 0.3
 BAR_SECONDS = 0.2
 """Between two steps of the bar."""
 
+TURN_SECONDS = 0.5
+"""The several calls of one view look at no more of the ended runs than one."""
+
 Found = TypeVar("Found")
 
 
@@ -40,7 +43,7 @@ class AllRuns:
     """The runs and sweeps of one store, for all sessions."""
 
     def __init__(self, store: RunStore) -> None:
-        self._index = RunIndex(store, TURN)
+        self._index = RunIndex(store, TURN, TURN_SECONDS)
         self._sweeps = SweepList(store)
         self._lock = threading.RLock()
         self._rows: list[Row] | None = None

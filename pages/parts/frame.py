@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import streamlit as st
 from streamlit import net_util
@@ -28,6 +29,9 @@ PAGES = {
     "pages/settings.py": ("Settings", ":material/settings:"),
 }
 """The menu, in order; a new page is a file and a line here."""
+
+ICON = str(Path(__file__).with_name("icon.svg"))
+"""No emoji, for whose sake Streamlit would load the names of all of them at the first view."""
 
 SIDEBAR_PX = 220
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,7 +72,7 @@ def frame(title: str, explanation: str) -> None:
     Streamlit's own page list would show file names, and `st.navigation` beside a folder called
     pages/ breaks a first visit to any page but the first.
     """
-    st.set_page_config(f"{title} · Tenfold", "🔟", layout="wide", initial_sidebar_state=SIDEBAR_PX)
+    st.set_page_config(f"{title} · Tenfold", ICON, layout="wide", initial_sidebar_state=SIDEBAR_PX)
     st.html(_STYLE)
     _ask_nobody_outside()
     st.title(title, anchor=False)

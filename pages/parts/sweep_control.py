@@ -43,7 +43,8 @@ def _open(found: list[Sweep], shown: list[str]) -> list[Sweep]:
 
 def _moving(found: list[Sweep]) -> set[str]:
     """Digests of those with a run under way, whether it counts or not; quickly told of ten thousand that are over."""
-    return {sweep.digest for sweep in found if any(row.state.active for row in sweep.attempts)}
+    active = frozenset(state for state in RunState if state.active)
+    return {row.digest for sweep in found for row in sweep.attempts if row.state in active}
 
 
 def _state(open_ones: list[Sweep]) -> list[tuple[object, ...]]:
