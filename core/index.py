@@ -129,10 +129,10 @@ class RunIndex:
             rows = self._rows_after(None)
         if self._file.remade:
             state = "was damaged or of another version: made anew"
-        elif not self._unsaved and not self._gone:
-            state = "in order"
-        else:
+        elif self._file.blocked or self._gone or self._ready():
             state = "in memory only: the file can't be written at the moment"
+        else:
+            state = "in order"
         return {"file": str(self._file.path), "runs": len(rows), "state": state}
 
     def _agrees(self, run_id: str) -> bool:
@@ -267,14 +267,17 @@ class RunIndex:
             row = row if state is row.state else row.but(state=state)
         return known if row is known.row and known.seen == seen else Entry(place, seen, known.over, row)
 
+    def _ready(self) -> set[str]:
+        """What is to be written down. Of a run that is being written there would be something else in a moment."""
+        return {run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]}
+
     def _save(self) -> None:
         """Write what is new, drop what is gone; everything where somebody deleted the file."""
         if self._file.blocked:
             return
         if not self._file.path.exists():
             self._unsaved, self._unwritten, self._gone = set(self._known), set(self._known), set()
-        # Of a run that is being written there would be something else to save in a moment.
-        ready = {run_id for run_id in self._unsaved if CHANGING not in self._known[run_id].stamps[:2]}
+        ready = self._ready()
         whole = self._listed and len(self._known) == len(self._places) and self._unwritten <= ready
         if not ready and not self._gone and (not whole or self._listed == self._claimed):
             return

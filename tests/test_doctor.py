@@ -255,6 +255,18 @@ def test_command_tells_mends_and_then_is_content(store, finished_run, capsys):
     assert result["findings"] == [] and result["copies"] is None
 
 
+def test_command_tells_how_it_found_what_is_remembered_of_runs_and_plans(store, finished_run, capsys):
+    settle_plan(store, finished_run.spec.digest, [42], [])
+    assert main(["doctor"]) == 0
+    assert "that of the plans: not there, which is no fault" in capsys.readouterr().out
+    (store.folder / ".sweeps" / ".index").write_bytes(b"no index")
+    (store.folder / ".index.sqlite").write_bytes(b"no database")
+    assert main(["doctor"]) == 0
+    assert re.search(
+        r"index +was damaged .* made anew; that of the plans: was damaged", capsys.readouterr().out
+    )
+
+
 def test_failed_run_and_one_with_no_events_are_no_faults(store, tiny_recipe, shapes_fingerprint):
     run, _ = store.open(tiny_recipe, 3, shapes_fingerprint)
     assert faults(store) == {}

@@ -427,6 +427,14 @@ def test_file_that_is_damaged_while_it_is_in_use_is_made_anew(every_kind, damage
     assert RunIndex(every_kind).examine()["state"] == "in order"
 
 
+def test_doctor_finds_the_file_in_order_while_a_run_is_being_written(every_kind, monkeypatch):
+    RunIndex(every_kind).rows()
+    run = next(run for run in every_kind.runs() if run.state() is RunState.QUEUED)
+    monkeypatch.setattr(index, "stamp", _young(index.stamp, f"{run.id}/events.jsonl"))
+    write(run, STARTED, epoch(1, 0.5))
+    assert RunIndex(every_kind).examine()["state"] == "in order"
+
+
 def test_file_that_cannot_be_written_is_done_without(every_kind):
     (every_kind.folder / INDEX_NAME).mkdir()
     shared = RunIndex(every_kind)

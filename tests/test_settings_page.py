@@ -6,6 +6,7 @@ from core import storage
 from core.index import RunIndex
 from core.presets import PRESETS
 from core.settings import NAME, read_settings
+from core.sweep import settle_plan
 from pages.parts.words import size
 from tests.fake_runs import finished
 from tests.test_pages import fresh_caches, no_probe, text, visit  # noqa: F401  (fixtures)
@@ -69,6 +70,16 @@ def test_index_is_made_anew_where_it_is_damaged(app, store, finished_run):
     assert not app.exception
     assert "1 run; the index" in text(app)
     assert [row.run.id for row in RunIndex(store).rows()] == [finished_run.id]
+
+
+def test_index_of_the_plans_is_told_of_where_it_was_damaged(app, store, finished_run):
+    settle_plan(store, finished_run.spec.digest, [finished_run.spec.seed], [])
+    (store.folder / ".sweeps" / ".index").write_bytes(b"no index")
+    visit(app, "pages/settings.py")
+    app.button(key="settings.index").click().run()
+    assert not app.exception and "That of the plans was damaged" in text(app)
+    app.button(key="settings.index").click().run()
+    assert "1 run; the index is in order" in text(app) and "That of the plans" not in text(app)
 
 
 def test_cover_of_test_is_switched_and_the_report_page_heeds_it(app, store):

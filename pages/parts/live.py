@@ -38,7 +38,7 @@ def _moves(run: Run) -> bool:
 
 def _tick(run: Run, moved: bool) -> None:
     if moved and not _moves(run):
-        st.rerun()  # draws this fragment anew, without a clock
+        st.rerun()  # the whole page: this part without a clock, and the form, which tells of this run, too
     if moved:
         go_on()
     with sentences():

@@ -165,7 +165,8 @@ def _column_config() -> dict[str, Any]:
         "mean": number(format=percent, help="Mean accuracy over seeds; of a single seed its accuracy."),
         "interval": text(
             "95% interval",
-            help="Recipes: Student's t over seeds, on these images. Single seeds, on test: Wilson's interval over images.",
+            help="Recipes: Student's t over seeds, on these images; of two or three seeds it may reach beyond 100, so little "
+            "do they say. Single seeds, on test: Wilson's interval over images.",
         ),
         "sd": number(format=points, help="Standard deviation over seeds (ddof = 1), in points."),
         "sd interval": text(
