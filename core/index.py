@@ -11,7 +11,7 @@ a `turn`, each call looks at
 - the folder of runs, and lists it where it changed: runs that came, went, or lie in another folder than before. The
   first call lists it as well, unless the file claims to have all runs of the folder as it is now;
 - every run that is not over or has just changed, and every one that Tenfold has noted as changed (`core.changes`);
-- so many others as the turn says, the next ones in a ring.
+- so many others as the turn says, the next ones in a ring; calls that follow each other closely share a turn.
 
 So a run that ended long ago and is changed by hand, or a bit of which flips, is noticed after at most
 `ceil(runs / turn)` turns; without a turn, and by the doctor, at once.
@@ -39,7 +39,7 @@ VERSION = 1000 * FORMAT + 10
 """Raised with each change of what is stored here, or of how a state or a history is derived from a run."""
 
 TURN = 1000
-"""Of ended runs, at each call for a page: a hundredth of a second."""
+"""Of ended runs, in a turn for a page: a hundredth of a second."""
 
 SETTLING_SECONDS = 2.0
 """A file that changed this lately may change again within one tick of the file system's clock, which
@@ -61,7 +61,7 @@ class RunIndex:
     """The rows of one store. Not for several threads at once: whoever shares it brings a lock.
 
     Args:
-        turn: of ended runs, so many are looked at in each call; None: all.
+        turn: of ended runs, so many are looked at in a call; None: all.
         turn_seconds: calls that follow each other faster have one turn together: a page asks several times a view.
     """
 
@@ -289,6 +289,8 @@ class RunIndex:
             self._unwritten = self._unwritten - ready | missing
             self._gone = set()
             self._claimed = self._listed if whole else None
+        if missing:  # another process dropped them, perhaps as they were away for a moment
+            self._save()
 
 
 def _claim(folder: Stamp, runs: int) -> str:

@@ -63,7 +63,7 @@ class _Shared:
 
     @cached_property
     def rests(self) -> list["_Rest"]:
-        """By the place of the run in its group."""
+        """By the number of the run in its group."""
         return [_Rest(*line.split("\t")) for line in self._rests.split("\n")]
 
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from core.config import Recipe, in_words
 from core.datasets import folder_place
 from core.index import Row
-from core.store import RECIPES_KEPT, Run, RunState
+from core.store import ACTIVE, RECIPES_KEPT, Run, RunState
 from core.wording import dataset_title
 
 _WORDS = re.compile(r'"([^"]+)"|([^\s"]+)')
@@ -86,8 +86,7 @@ def newest_finished(rows: list[Row], most: int | None = None) -> list[Row]:
 
 def active_runs(rows: list[Row]) -> dict[str, Run]:
     """The runs to which something is going to happen, by id."""
-    active = frozenset(state for state in RunState if state.active)  # in a tenth of the time, of many rows
-    return {row.run.id: row.run for row in rows if row.state in active}
+    return {row.run.id: row.run for row in rows if row.state in ACTIVE}
 
 
 def number_archived(rows: list[Row]) -> int:

@@ -3,6 +3,7 @@
 Seconds over a hundred thousand are told by `python -m benchmarks.large_store`.
 """
 
+import dataclasses
 import json
 import math
 import os
@@ -93,6 +94,18 @@ def test_later_call_looks_at_the_turn_and_the_folder_alone(large, counted):
     first = shared.rows()
     assert shared.rows() is first
     assert counted == {"stamp": 2 * (FILES * TURN + 1)}
+
+
+def test_calls_that_follow_each_other_closely_have_one_turn(large, counted):
+    shared = RunIndex(large, TURN, turn_seconds=60.0)
+    shared.rows()
+    counted.clear()
+    for _ in range(3):
+        shared.rows()
+    assert counted == {"stamp": 3}  # of the folder
+    shared._turned_at -= 60.0
+    shared.rows()
+    assert counted == {"stamp": 4 + FILES * TURN}
 
 
 def test_first_call_reads_no_run_and_unpacks_no_row(large, counted):
@@ -411,3 +424,17 @@ def test_recipes_beyond_those_offered_are_found_by_words_and_by_link(app, small,
     app.text_input(key="seeds.words").set_value(f"{wanted.width:g} {wanted.batch_size}").run()
     box = app.multiselect(key="seeds.recipes")
     assert box.value == [found[4].digest] and len(box.options) == 2 and not app.exception
+
+
+def test_recipe_that_is_found_by_a_word_shows_it(app, small, monkeypatch):
+    """Its usual line leaves the momentum out, which is named where another recipe differs in that alone."""
+    monkeypatch.setattr(sweep_choice, "MOST_OFFERED", 1)
+    known = RunIndex(small).rows()[-1].run.spec
+    other = dataclasses.replace(known.recipe, momentum=0.8)
+    small.open(other, 3, known.data_fingerprint)
+    small.open(
+        dataclasses.replace(known.recipe, epochs=3), 3, known.data_fingerprint
+    )  # newer: offered without words
+    visit(app, "pages/seeds.py")
+    app.text_input(key="seeds.words").set_value("momentum 0.8").run()
+    assert any("momentum 0.8" in option for option in app.multiselect(key="seeds.recipes").options)

@@ -34,7 +34,7 @@ BAR_SECONDS = 0.2
 """Between two steps of the bar."""
 
 TURN_SECONDS = 0.5
-"""The several calls of one view look at no more of the ended runs than one."""
+"""Calls within so long, as the several ones of a later view, look at no more of the ended runs than one."""
 
 Found = TypeVar("Found")
 
@@ -81,15 +81,15 @@ class AllRuns:
 
     def of_rows(self, work: Callable[..., Found], *args: object) -> Found:
         """`work(rows, *args)`, kept until a run has changed."""
-        return self._once(self.rows(), work, args)
+        return self.of(self.rows(), work, *args)
 
     def of_sweeps(self, work: Callable[..., Found], *args: object) -> Found:
         """`work(sweeps, *args)`, kept until a run or a plan has changed."""
-        return self._once(self.sweeps(), work, args)
+        return self.of(self.sweeps(), work, *args)
 
     def speeds(self, device: str | None) -> dict[Work, float]:
         """What finished runs tell of this machine, perhaps as of some seconds ago."""
-        return self._once(self.rows(ESTIMATE_SECONDS_OLD), learned_speeds, (device,))
+        return self.of(self.rows(ESTIMATE_SECONDS_OLD), learned_speeds, device)
 
     def examine(self) -> dict[str, Any]:
         """Compare what is remembered of the runs with the runs themselves; made anew where it is wrong."""
@@ -99,8 +99,9 @@ class AllRuns:
             self._rows = self._index.rows()
         return found
 
-    def _once(self, source: list[Any], work: Callable[..., Found], args: tuple[object, ...]) -> Found:
-        """By the place of the function, as one that is made anew at each view must not be taken for another one."""
+    def of(self, source: list[Any], work: Callable[..., Found], *args: object) -> Found:
+        """`work(source, *args)`, kept until it is asked of another list."""
+        # By the place of the function, as one that is made anew at each view must not be taken for another one.
         key = (work.__module__, work.__qualname__, *args)
         with self._lock:
             kept = self._kept.get(key)

@@ -85,6 +85,11 @@ def sweeps() -> list[Sweep]:
     return all_runs.shared().sweeps()
 
 
+def of(source: list[Any], work: Callable[..., Found], *args: object) -> Found:
+    """`work(source, *args)`, as `of_rows`, of rows or sweeps that a page has at hand: whatever changed meanwhile."""
+    return all_runs.shared().of(source, work, *args)
+
+
 def of_rows(work: Callable[..., Found], *args: object) -> Found:
     """`work(rows, *args)`, worked out anew only when a run has changed.
 

@@ -16,7 +16,7 @@ MOST_OFFERED = 200
 
 def choose_sweeps(found: list[Sweep]) -> list[Sweep]:
     """The recipes to look at; the address names them, so that a link shows the same."""
-    by_digest = cache.of_sweeps(_by_digest)
+    by_digest = cache.of(found, _by_digest)
     query = st.query_params.get("recipes", "")
     asked = st.session_state.pop("seeds.chosen", None)
     if asked is None and query != st.session_state.get("seeds.query", ""):
@@ -25,8 +25,9 @@ def choose_sweeps(found: list[Sweep]) -> list[Sweep]:
     known = [digest for digest in dict.fromkeys(held or []) if digest in by_digest]
     st.session_state["seeds.recipes"] = known if known or held == [] else _first(found)
     words = _words() if len(by_digest) > MOST_OFFERED else ()
-    offered = _offered(by_digest, st.session_state["seeds.recipes"], words)
-    titles = _titles([by_digest[digest] for digest in offered])
+    titles = cache.of(found, _titles) if words or len(found) <= MOST_OFFERED else {}
+    offered = _offered(by_digest, st.session_state["seeds.recipes"], words, titles)
+    titles = titles or _titles([by_digest[digest] for digest in offered])
     chosen = st.multiselect(
         "Recipes to look at",
         offered,
@@ -53,11 +54,12 @@ def _words() -> tuple[str, ...]:
     return tuple((found or "").casefold().split())
 
 
-def _offered(found: dict[str, Sweep], chosen: list[str], words: tuple[str, ...]) -> list[str]:
+def _offered(
+    found: dict[str, Sweep], chosen: list[str], words: tuple[str, ...], titles: dict[str, str]
+) -> list[str]:
     """Digests: the chosen ones and the newest that match; all in their order where there are few."""
     if len(found) <= MOST_OFFERED:
         return list(found)
-    titles = cache.of_sweeps(_titles) if words else {}
     matching = (
         digest
         for digest in found
@@ -71,7 +73,7 @@ def _by_digest(found: list[Sweep]) -> dict[str, Sweep]:
 
 
 def _titles(found: list[Sweep]) -> dict[str, str]:
-    """By digest; where two recipes are alike but for one field, that is named."""
+    """By digest; where two of these recipes are alike but for one field, that is named."""
     names = distinct_names([sweep.recipe for sweep in found])
     return {sweep.digest: _title(sweep, name) for sweep, name in zip(found, names, strict=True)}
 

@@ -7,7 +7,7 @@ from core.forecast import forecast, seconds_left
 from core.index import Row
 from core.launch import start_sweep
 from core.naming import distinct_names
-from core.store import Run, RunState
+from core.store import ACTIVE, Run, RunState
 from core.sweep import Sweep
 from pages.parts import cache
 from pages.parts.frame import go_on, sentences, show_told, told
@@ -32,7 +32,7 @@ def sweep_controls(found: list[Sweep], shown: list[str]) -> None:
 
 
 def _open(found: list[Sweep], shown: list[str]) -> list[Sweep]:
-    wanted = cache.of_sweeps(_moving) | set(shown)
+    wanted = cache.of(found, _moving) | set(shown)
     return [
         sweep
         for sweep in found
@@ -43,8 +43,7 @@ def _open(found: list[Sweep], shown: list[str]) -> list[Sweep]:
 
 def _moving(found: list[Sweep]) -> set[str]:
     """Digests of those with a run under way, whether it counts or not; quickly told of ten thousand that are over."""
-    active = frozenset(state for state in RunState if state.active)
-    return {row.digest for sweep in found for row in sweep.attempts if row.state in active}
+    return {row.digest for sweep in found for row in sweep.attempts if row.state in ACTIVE}
 
 
 def _state(open_ones: list[Sweep]) -> list[tuple[object, ...]]:
