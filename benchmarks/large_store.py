@@ -4,7 +4,8 @@
 in a process of its own, as a dashboard that was just started does it, without the browser: the first view, and
 then some more, by `AppTest`. Prints one JSON document: medians over the rounds, in seconds, and the memory of
 the process in MB. With `--anew` the index is deleted before: the first view makes it from the runs, which takes
-minutes, and is told apart, with how often its bar moved.
+minutes, and is told apart, with how often its bar moved. With `--browser` each page is opened in a real Chromium besides,
+which takes as long again: `by_address` as the first page of a new server and a new browser, `by_click` after the Overview.
 
 The folder gets an index; nothing else in it changes. Pages show the images of `TENFOLD_DATA`.
 """
@@ -16,6 +17,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pages", nargs="*", choices=PAGES, default=list(PAGES), help="all unless named")
     parser.add_argument("--rounds", type=int, default=3, help="processes for each page")
     parser.add_argument("--anew", action="store_true", help="time a first view without the index, too")
+    parser.add_argument("--browser", action="store_true", help="time first views in a Chromium, too")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # what the processes are asked for
     options = parser.parse_args(arguments)
     if options.one:
@@ -63,6 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
         result["pages"][page] = {
             name: round(statistics.median(one[name] for one in rounds), 3) for name in names
         }
+        if options.browser:
+            result["pages"][page] |= _in_browser(folder, page, options.rounds)
     print(json.dumps(result, indent=1))
     return 0
 
@@ -74,6 +79,36 @@ def _measured(folder: Path, page: str) -> dict[str, Any]:
     if done.returncode:
         raise SystemExit(f"{page} could not be opened:\n{done.stderr.decode()}")
     return json.loads(done.stdout)
+
+
+def _in_browser(folder: Path, page: str, rounds: int) -> dict[str, float]:
+    """Medians of seconds until the page is whole, with a new server and a new browser for each."""
+    from benchmarks.pages import READING_SECONDS, wait_until_whole
+    from tests.chromium import PATIENCE_MS, launched, served
+
+    name = "" if page == "Overview" else page.lower()
+    environment = {"TENFOLD_RUNS": str(folder), "TENFOLD_EXECUTOR": "inline"}
+    found: dict[str, list[float]] = {"by_address": [], "by_click": []}
+    with tempfile.TemporaryDirectory() as logs:
+        for kind in [kind for _ in range(rounds) for kind in found if name or kind == "by_address"]:
+            with (
+                served("dashboard.py", ROOT, Path(logs) / "log", environment, options=()) as address,
+                launched() as chromium,
+            ):
+                window = chromium.new_page(viewport={"width": 1440, "height": 900})
+                window.set_default_timeout(PATIENCE_MS)
+                if kind == "by_click":
+                    window.goto(address)
+                    wait_until_whole(window, "")
+                    time.sleep(READING_SECONDS)
+                begin = time.monotonic()
+                if kind == "by_click":
+                    window.locator("[data-testid='stSidebar'] a").filter(has_text=page).first.click()
+                else:
+                    window.goto(f"{address}/{name}")
+                wait_until_whole(window, name)
+                found[kind].append(time.monotonic() - begin)
+    return {kind: round(statistics.median(values), 2) for kind, values in found.items() if values}
 
 
 def _view(page: str) -> dict[str, Any]:

@@ -95,12 +95,13 @@ def _dashboard(chromium: Any, home: Path) -> Iterator[Any]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.goto(address)
-        _wait(page, "")
+        wait_until_whole(page, "")
         yield page
         context.close()
 
 
-def _wait(page: Any, name: str) -> None:
+def wait_until_whole(page: Any, name: str) -> None:
+    """`name` as in the address."""
     page.wait_for_function(WHOLE, arg=[*PAGES[name], len(PAGES)], polling=10)
 
 
@@ -112,7 +113,7 @@ def _changes(page: Any, rounds: int) -> Times:
             link = page.locator("[data-testid='stSidebar'] a").filter(has_text=PAGES[name][0]).first
             begin = time.monotonic()
             link.click()
-            _wait(page, name)
+            wait_until_whole(page, name)
             times[name].append(time.monotonic() - begin)
         print(f"round {number + 1}: {sum(one[-1] for one in times.values()):.1f} s", file=sys.stderr)
     return times
