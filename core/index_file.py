@@ -26,7 +26,7 @@ _DAMAGED = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_MISMATC
 
 
 class Record(NamedTuple):
-    """A run in the file. Of no part but `shared` may a line end be in it."""
+    """A run in the file. No part but `shared` may hold a line end."""
 
     name: str
     """Of what it shares."""
@@ -53,7 +53,8 @@ class Group(NamedTuple):
 class IndexFile:
     """Records by the id of their run in one SQLite file, with a checksum for each group; no method raises.
 
-    Which group a run is in is told by the groups and, for a writer, by `members`; a reader compares the two. Opened for each use, so that a file that somebody deleted meanwhile is not written to.
+    The table `members` tells a writer in which group a run is; a reader compares it with the groups. Opened for each
+    use, so that a file that somebody deleted meanwhile is not written to.
     """
 
     def __init__(self, path: Path, version: int) -> None:
