@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,32 +85,40 @@ def _measured(folder: Path, page: str) -> dict[str, Any]:
 
 def _in_browser(folder: Path, page: str, rounds: int) -> dict[str, float]:
     """Medians of seconds until the page is whole, with a new server and a new browser for each."""
-    from benchmarks.pages import READING_SECONDS, wait_until_whole
-    from tests.chromium import PATIENCE_MS, launched, served
+    from benchmarks.pages import READING_SECONDS, seconds_to, wait_until_whole
 
     name = "" if page == "Overview" else page.lower()
-    environment = {"TENFOLD_RUNS": str(folder), "TENFOLD_EXECUTOR": "inline"}
-    found: dict[str, list[float]] = {"by_address": [], "by_click": []}
-    with tempfile.TemporaryDirectory() as logs:
-        for kind in [kind for _ in range(rounds) for kind in found if name or kind == "by_address"]:
-            with (
-                served("dashboard.py", ROOT, Path(logs) / "log", environment, options=()) as address,
-                launched() as chromium,
-            ):
-                window = chromium.new_page(viewport={"width": 1440, "height": 900})
-                window.set_default_timeout(PATIENCE_MS)
-                if kind == "by_click":
-                    window.goto(address)
-                    wait_until_whole(window, "")
-                    time.sleep(READING_SECONDS)
-                begin = time.monotonic()
-                if kind == "by_click":
-                    window.locator("[data-testid='stSidebar'] a").filter(has_text=page).first.click()
-                else:
-                    window.goto(f"{address}/{name}")
-                wait_until_whole(window, name)
-                found[kind].append(time.monotonic() - begin)
+    by_address, by_click = [], []
+    for _ in range(rounds):
+        with _window(folder) as (window, address):
+            begin = time.monotonic()
+            window.goto(f"{address}/{name}")
+            wait_until_whole(window, name)
+            by_address.append(time.monotonic() - begin)
+        if name:
+            with _window(folder) as (window, address):
+                window.goto(address)
+                wait_until_whole(window, "")
+                time.sleep(READING_SECONDS)
+                by_click.append(seconds_to(window, name))
+    found = {"by_address": by_address, "by_click": by_click}
     return {kind: round(statistics.median(values), 2) for kind, values in found.items() if values}
+
+
+@contextmanager
+def _window(folder: Path) -> Iterator[tuple[Any, str]]:
+    """A blank page of a browser that was just started, and the address of a dashboard of which the same is true."""
+    from tests.chromium import PATIENCE_MS, launched, served
+
+    environment = {"TENFOLD_RUNS": str(folder), "TENFOLD_EXECUTOR": "inline"}
+    with (
+        tempfile.TemporaryDirectory() as logs,
+        served("dashboard.py", ROOT, Path(logs) / "server.log", environment, options=()) as address,
+        launched() as chromium,
+    ):
+        window = chromium.new_page(viewport={"width": 1440, "height": 900})
+        window.set_default_timeout(PATIENCE_MS)
+        yield window, address
 
 
 def _view(page: str) -> dict[str, Any]:

@@ -105,16 +105,21 @@ def wait_until_whole(page: Any, name: str) -> None:
     page.wait_for_function(WHOLE, arg=[*PAGES[name], len(PAGES)], polling=10)
 
 
+def seconds_to(page: Any, name: str) -> float:
+    """From a click on the menu to the whole page; `name` as in the address."""
+    link = page.locator("[data-testid='stSidebar'] a").filter(has_text=PAGES[name][0]).first
+    begin = time.monotonic()
+    link.click()
+    wait_until_whole(page, name)
+    return time.monotonic() - begin
+
+
 def _changes(page: Any, rounds: int) -> Times:
     """Seconds of each change, by the page that was gone to."""
     times: Times = {name: [] for name in PAGES}
     for number in range(rounds):
         for name in [*list(PAGES)[1:], ""]:
-            link = page.locator("[data-testid='stSidebar'] a").filter(has_text=PAGES[name][0]).first
-            begin = time.monotonic()
-            link.click()
-            wait_until_whole(page, name)
-            times[name].append(time.monotonic() - begin)
+            times[name].append(seconds_to(page, name))
         print(f"round {number + 1}: {sum(one[-1] for one in times.values()):.1f} s", file=sys.stderr)
     return times
 

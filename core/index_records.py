@@ -4,12 +4,11 @@ What nearly every page asks of every run is its head, and is unpacked for all of
 when somebody asks for it.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,21 +99,9 @@ class _KeptRow(Row, Seen):
     def run(self) -> Run:
         return self.__dict__.get("run") or self.__dict__.setdefault("run", _run(self))
 
-    @property
-    def recipe(self) -> Recipe:
-        return self.shared.recipe
-
-    @property
-    def dataset(self) -> str:
-        return self.shared.dataset
-
-    @property
-    def model(self) -> str:
-        return self.shared.model
-
-    @property
-    def data_fingerprint(self) -> str:
-        return self.shared.data_fingerprint
+    recipe, dataset, model, data_fingerprint = (
+        property(attrgetter(f"shared.{name}")) for name in ("recipe", "dataset", "model", "data_fingerprint")
+    )
 
     @property
     def over(self) -> bool:
@@ -152,10 +139,10 @@ def packed(entry: Entry | _KeptRow) -> Record:
     spec, row = entry.row.run.spec, entry.row
     shared = _shared_text(spec.recipe, spec.digest, spec.data_fingerprint)
     labels = None if row.labels == _NO_LABELS else asdict(row.labels)
-    head = [spec.seed, float(spec.created), row.state, bool(entry.is_quiet), entry.place, labels]
+    head = [spec.seed, float(spec.created), row.state, entry.is_quiet, entry.place, labels]
     figures = json.dumps([getattr(row, name) for name in FIGURES])
     rest = _Rest("over" if entry.over else "", entry.seen, str(spec.attempt), figures)
-    return Record(_name(shared), shared, row.run.id, json.dumps(head), "\t".join(rest))
+    return Record(_name(shared), shared, row.id, json.dumps(head), "\t".join(rest))
 
 
 class Restored(NamedTuple):
@@ -215,13 +202,13 @@ _put_is_quiet, _put_place = _KeptRow.is_quiet.__set__, _KeptRow.place.__set__
 _put_labels = _KeptRow.labels.__set__
 
 
-@functools.lru_cache(maxsize=RECIPES_KEPT)
+@lru_cache(maxsize=RECIPES_KEPT)
 def _shared_text(recipe: Recipe, digest: str, fingerprint: str) -> str:
     common = [RULES, digest, fingerprint, recipe.dataset, recipe.model]
     return f"{json.dumps(common)}\n{json.dumps(recipe.to_dict())}"
 
 
-@functools.lru_cache(maxsize=RECIPES_KEPT)
+@lru_cache(maxsize=RECIPES_KEPT)
 def _name(shared: str) -> str:
     """What is shared by no other recipe and no other version."""
     return hashlib.sha256(shared.encode()).hexdigest()[:32]

@@ -69,7 +69,12 @@ class Sweep:
     attempts: list[Row]
     """Every run of the recipe, whatever its seed; newest first, at least one."""
     plan: Plan | None
-    plan_unreadable: bool = False
+    planned: bool = False
+    """Whether there is a file of a plan, be it one that can't be read."""
+
+    @property
+    def plan_unreadable(self) -> bool:
+        return self.planned and self.plan is None
 
     @property
     def digest(self) -> str:
@@ -177,13 +182,15 @@ def sweeps(store: RunStore, rows: list[Row]) -> list[Sweep]:
         rows: newest first.
     """
     plans = _plans(store)
+    return [Sweep(group, plans.get(digest), digest in plans) for digest, group in by_digest(rows).items()]
+
+
+def by_digest(rows: list[Row]) -> dict[str, list[Row]]:
+    """The runs of each recipe, in their order."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.digest].append(row)
-    return [
-        Sweep(group, plans.get(digest), plan_unreadable=digest in plans and plans[digest] is None)
-        for digest, group in groups.items()
-    ]
+    return groups
 
 
 def find_sweep(found: list[Sweep], digest: str) -> Sweep:

@@ -1,11 +1,11 @@
 """All sweeps of a store, for who asks again and again: only those are put together anew whose runs or plan changed."""
 
-from collections import defaultdict
+import operator
 
 from core.index import Row
 from core.plan_index import PlanIndex
 from core.store import RunStore
-from core.sweep import FOLDER, Sweep
+from core.sweep import FOLDER, Sweep, by_digest
 
 
 class SweepList:
@@ -25,10 +25,7 @@ class SweepList:
         """
         if not self._plans.update() and rows is self._rows:
             return self._found
-        groups: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            groups[row.digest].append(row)
-        self._known = {digest: self._sweep(digest, group) for digest, group in groups.items()}
+        self._known = {digest: self._sweep(digest, group) for digest, group in by_digest(rows).items()}
         self._rows = rows
         self._found = list(self._known.values())
         return self._found
@@ -39,20 +36,10 @@ class SweepList:
 
     def _sweep(self, digest: str, group: list[Row]) -> Sweep:
         known, (plan, planned) = self._known.get(digest), self._plans.of(digest)
-        unreadable = planned and plan is None
-        if (
-            known
-            and known.plan is plan
-            and known.plan_unreadable == unreadable
-            and _same(known.attempts, group)
-        ):
+        if known and (known.plan is plan and known.planned == planned) and _same(known.attempts, group):
             return known
-        return Sweep(group, plan, unreadable)
+        return Sweep(group, plan, planned)
 
 
 def _same(known: list[Row], group: list[Row]) -> bool:
-    return len(known) == len(group) and all(map(_is, known, group))
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
+    return len(known) == len(group) and all(map(operator.is_, known, group))

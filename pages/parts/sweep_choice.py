@@ -25,13 +25,11 @@ def choose_sweeps(found: list[Sweep]) -> list[Sweep]:
     known = [digest for digest in dict.fromkeys(held or []) if digest in by_digest]
     st.session_state["seeds.recipes"] = known if known or held == [] else _first(found)
     words = _words() if len(by_digest) > MOST_OFFERED else ()
-    titles = cache.of(found, _titles) if words or len(found) <= MOST_OFFERED else {}
-    offered = _offered(by_digest, st.session_state["seeds.recipes"], words, titles)
-    titles = titles or _titles([by_digest[digest] for digest in offered])
+    offered = _offered(by_digest, found, st.session_state["seeds.recipes"], words)
     chosen = st.multiselect(
         "Recipes to look at",
-        offered,
-        format_func=titles.get,
+        list(offered),
+        format_func=offered.get,
         key="seeds.recipes",
         persist_state="session",
         help="The first two are compared; figures of test stay covered until you reveal them.",
@@ -55,17 +53,21 @@ def _words() -> tuple[str, ...]:
 
 
 def _offered(
-    found: dict[str, Sweep], chosen: list[str], words: tuple[str, ...], titles: dict[str, str]
-) -> list[str]:
-    """Digests: the chosen ones and the newest that match; all in their order where there are few."""
+    by_digest: dict[str, Sweep], found: list[Sweep], chosen: list[str], words: tuple[str, ...]
+) -> dict[str, str]:
+    """Titles by digest: of all where they are few, else of the chosen ones and the newest that match."""
     if len(found) <= MOST_OFFERED:
-        return list(found)
+        return cache.of(found, _titles)
+    titles = cache.of(found, _titles) if words else {}
     matching = (
         digest
-        for digest in found
+        for digest in by_digest
         if digest not in chosen and all(word in titles[digest].casefold() for word in words)
     )
-    return [*chosen, *itertools.islice(matching, MOST_OFFERED)]
+    offered = [*chosen, *itertools.islice(matching, MOST_OFFERED)]
+    if words:  # those that were matched; a title of few recipes may leave out what another one needs
+        return {digest: titles[digest] for digest in offered}
+    return _titles([by_digest[digest] for digest in offered])
 
 
 def _by_digest(found: list[Sweep]) -> dict[str, Sweep]:
